@@ -1,0 +1,1 @@
+//! Flags to typed jobs: the command line.

@@ -1,0 +1,1 @@
+//! What is open: images, predictions, annotations, filters. No egui.

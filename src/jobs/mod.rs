@@ -1,0 +1,3 @@
+//! Long work on named threads: events out, pause and cancel in. Adaptors only, no logic.
+
+pub mod infer;

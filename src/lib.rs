@@ -1,0 +1,24 @@
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod structures;
+
+pub mod config;
+
+pub mod coco;
+
+pub mod ops;
+
+pub mod weights;
+
+pub mod model;
+
+pub mod data;
+
+pub mod jobs;
+
+pub mod document;
+
+pub mod cli;
+
+#[cfg(feature = "gui")]
+pub mod ui;

@@ -1,0 +1,15 @@
+//! Plain values that every layer speaks: sizes, boxes, run-length masks, transforms, detections. No tensors, no IO.
+
+mod boxes;
+mod classes;
+mod detection;
+mod rle;
+mod size;
+mod transform;
+
+pub use boxes::{BoxXywh, BoxXyxy};
+pub use classes::ClassTable;
+pub use detection::{Detection, MaskQuality};
+pub use rle::{Rle, RleError};
+pub use size::Size;
+pub use transform::ImageTransform;
