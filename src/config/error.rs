@@ -109,7 +109,7 @@ pub enum Problem {
         expected: String,
     },
     /// So many problems that the rest is not listed.
-    #[error("there is more, not listed here: is it another kind of file?")]
+    #[error("…: is it another kind of file?")]
     More,
 }
 
@@ -127,7 +127,10 @@ fn list(problems: &[Problem], origin: &str) -> String {
     if let [only] = problems {
         return format!("{only} (in {origin})");
     }
-    let mut text = format!("{} problems in {origin}:", problems.len());
+    let mut text = match problems {
+        [listed @ .., Problem::More] => format!("more than {} problems in {origin}:", listed.len()),
+        all => format!("{} problems in {origin}:", all.len()),
+    };
     for problem in problems {
         text.push_str(&format!("\n  {problem}"));
     }

@@ -86,7 +86,10 @@ fn images(config: &Config, check: &mut Check) {
             format!("64 to {LARGEST}"),
         );
         let divider = config.divider.max(1);
-        if side % divider != 0 && side <= LARGEST && config.dialect != DialectChoice::Mmdet {
+        if !side.is_multiple_of(divider)
+            && side <= LARGEST
+            && config.dialect != DialectChoice::Mmdet
+        {
             check.warn(format!(
                 "{key} is {side}: the padded canvas is rounded up to {}, the next multiple of divider",
                 side.div_ceil(divider).saturating_mul(divider)
@@ -95,7 +98,7 @@ fn images(config: &Config, check: &mut Check) {
     }
     let divider = config.divider;
     check.that(
-        divider > 0 && divider % 32 == 0 && divider <= LARGEST,
+        divider > 0 && divider.is_multiple_of(32) && divider <= LARGEST,
         "divider",
         divider,
         "a multiple of 32",

@@ -176,7 +176,7 @@ fn heads(config: &Config, check: &mut Check) {
         config.mask_roi.roi_layer.out_size,
     );
     check.that(
-        head.roi_feat_size % 2 == 0,
+        head.roi_feat_size.is_multiple_of(2),
         "mask_iou_head.roi_feat_size",
         head.roi_feat_size,
         "an even number",
