@@ -1,3 +1,5 @@
 //! Long work on named threads: events out, pause and cancel in. Adaptors only, no logic.
 
+pub mod doctor;
 pub mod infer;
+pub mod logging;
