@@ -1,1 +1,3 @@
+//! One integration-test binary: linking is most of the cost of another.
 
+mod architecture;

@@ -1,3 +1,12 @@
 //! Long work on named threads: events out, pause and cancel in. Adaptors only, no logic.
 
+pub mod device;
+mod error;
 pub mod infer;
+pub mod infer_file;
+mod memory;
+pub mod model;
+mod queue;
+
+pub use error::JobError;
+pub use memory::peak_memory;
