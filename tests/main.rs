@@ -10,3 +10,7 @@ mod architecture;
 )]
 
 mod config;
+//! The one integration binary.
+
+mod coco;
+mod data;
