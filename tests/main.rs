@@ -1,1 +1,4 @@
+//! One integration binary; each area has its own module.
 
+mod support;
+mod weights;
