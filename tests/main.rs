@@ -14,3 +14,7 @@ mod config;
 
 mod coco;
 mod data;
+mod golden;
+mod ops;
+mod support;
+mod weights;
