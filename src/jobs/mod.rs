@@ -2,6 +2,7 @@
 
 pub mod device;
 mod error;
+pub mod images;
 pub mod infer;
 pub mod infer_file;
 mod memory;

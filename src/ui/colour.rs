@@ -1,0 +1,115 @@
+//! Colours of data: classes, instances, scores, verdicts. Those of the window itself are in the theme.
+//!
+//! Classes are evenly spaced in OKLCH at equal lightness, so that none shouts and all carry black or white text alike.
+
+use egui::Color32;
+
+/// Where the colour of an instance comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash)]
+pub enum ColourBy {
+    /// One colour a class.
+    Class,
+    /// One colour an instance; neighbours of one class differ.
+    #[default]
+    Instance,
+    /// viridis over `score`.
+    Score,
+    /// viridis over `mask_iou`.
+    MaskIou,
+    /// viridis over `iou_score`.
+    IouScore,
+}
+
+impl ColourBy {
+    /// In the order of menus.
+    pub const ALL: [Self; 5] = [
+        Self::Class,
+        Self::Instance,
+        Self::Score,
+        Self::MaskIou,
+        Self::IouScore,
+    ];
+
+    /// Sentence case, as menus show it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Class => "class",
+            Self::Instance => "instance",
+            Self::Score => "score",
+            Self::MaskIou => "mask IoU",
+            Self::IouScore => "iou score",
+        }
+    }
+}
+
+/// Lightness of all class and instance colours.
+const LIGHTNESS: f32 = 0.74;
+/// Chroma of all class and instance colours: the largest that sRGB holds nearly everywhere at this lightness.
+const CHROMA: f32 = 0.125;
+/// Hue of category 0 in turns: a warm red, away from the blue of the accent.
+const FIRST_HUE: f32 = 0.055;
+/// The golden ratio's fraction: consecutive ids are far apart, any number of them is evenly spread.
+const GOLDEN: f32 = 0.618_034;
+
+/// Colour of a class, stable by category id.
+pub fn class_colour(category_id: i64) -> Color32 {
+    // rem_euclid first: ids beyond 2^24 would lose their fraction in f32.
+    let step = category_id.rem_euclid(4096) as f32;
+    oklch(LIGHTNESS, CHROMA, (FIRST_HUE + step * GOLDEN).fract())
+}
+
+/// Colour of the `nth` instance of an image: consecutive ones are far apart in hue.
+pub fn instance_colour(nth: usize) -> Color32 {
+    let step = (nth % 4096) as f32;
+    oklch(LIGHTNESS, CHROMA, (FIRST_HUE + step * GOLDEN).fract())
+}
+
+/// viridis at a score in 0..1; outside values are clamped, NaN is the lowest.
+pub fn score_colour(score: f64) -> Color32 {
+    let at = if score.is_nan() {
+        0.0
+    } else {
+        score.clamp(0.0, 1.0)
+    };
+    let colour = colorous::VIRIDIS.eval_continuous(at);
+    Color32::from_rgb(colour.r, colour.g, colour.b)
+}
+
+/// sRGB of OKLCH: lightness 0..1, chroma, hue in turns. Chroma shrinks where sRGB cannot hold it.
+pub fn oklch(lightness: f32, chroma: f32, hue_turns: f32) -> Color32 {
+    let mut chroma = chroma;
+    loop {
+        let rgb = linear_from_oklch(lightness, chroma, hue_turns);
+        let inside = rgb.iter().all(|&c| (-1e-4..=1.0001).contains(&c));
+        if inside || chroma < 1e-3 {
+            let [r, g, b] =
+                rgb.map(|c| (gamma_from_linear(c.clamp(0.0, 1.0)) * 255.0).round() as u8);
+            return Color32::from_rgb(r, g, b);
+        }
+        chroma *= 0.97;
+    }
+}
+
+/// Linear sRGB of OKLCH; may lie outside 0..1. Matrices: Björn Ottosson, "A perceptual color space for image
+/// processing" (2020).
+fn linear_from_oklch(lightness: f32, chroma: f32, hue_turns: f32) -> [f32; 3] {
+    let (sin, cos) = (hue_turns * std::f32::consts::TAU).sin_cos();
+    let (a, b) = (chroma * cos, chroma * sin);
+    let l = (lightness + 0.396_337_78 * a + 0.215_803_76 * b).powi(3);
+    let m = (lightness - 0.105_561_346 * a - 0.063_854_17 * b).powi(3);
+    let s = (lightness - 0.089_484_18 * a - 1.291_485_5 * b).powi(3);
+    [
+        4.076_741_7 * l - 3.307_711_6 * m + 0.230_969_94 * s,
+        -1.268_438 * l + 2.609_757_4 * m - 0.341_319_38 * s,
+        -0.004_196_086_3 * l - 0.703_418_6 * m + 1.707_614_7 * s,
+    ]
+}
+
+/// The sRGB transfer function.
+fn gamma_from_linear(linear: f32) -> f32 {
+    if linear <= 0.003_130_8 {
+        12.92 * linear
+    } else {
+        1.055 * linear.powf(1.0 / 2.4) - 0.055
+    }
+}
