@@ -1,20 +1,17 @@
 //! One integration-test binary: linking is most of the cost of another.
 
-mod architecture;
-//! Every test against the library and the binary, in one program.
-
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "a test fails by panicking"
 )]
 
+mod architecture;
 mod config;
-//! The one integration binary.
-
 mod coco;
 mod data;
 mod golden;
+mod infer;
 mod ops;
 mod support;
 mod weights;
