@@ -1,5 +1,13 @@
 //! COCO files: the RLE string codec, prediction files, data sets.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod predictions;
+
 use maskscope::coco::rle_string;
 use maskscope::structures::{Rle, Size};
 use proptest::prelude::*;

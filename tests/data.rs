@@ -1,5 +1,11 @@
 //! Decoding, resizing and preparing images; the synthetic set.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
 use std::path::PathBuf;
 
 use maskscope::config::{Config, Dialect};

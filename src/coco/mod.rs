@@ -1,6 +1,12 @@
 //! COCO files: sets, prediction files, results, the RLE string codec. Wraps hotcoco's types.
 
+mod error;
+mod file;
+pub mod predictions;
+mod python_json;
 pub mod rle_string;
+
+pub use error::CocoError;
 
 use crate::structures::{ClassTable, Detection, Size};
 

@@ -131,8 +131,25 @@ pub fn decode(counts: &str, size: Size) -> Result<Rle, RleStringError> {
     Rle::new(size, runs).map_err(|_| RleStringError::Overrun { want, size })
 }
 
+/// The mask of uncompressed runs. Pixels that they leave out are background, as in pycocotools.
+///
+/// # Errors
+/// Runs that hold more pixels than the mask.
+pub fn from_runs(mut runs: Vec<u32>, size: Size) -> Result<Rle, RleStringError> {
+    let want = size.pixels() as u64;
+    if want > u64::from(u32::MAX) {
+        return Err(RleStringError::Size { size });
+    }
+    let total = runs.iter().map(|&run| u64::from(run)).sum::<u64>();
+    let missing = want
+        .checked_sub(total)
+        .ok_or(RleStringError::Overrun { want, size })?;
+    fill_with_background(&mut runs, missing as u32);
+    Rle::new(size, runs).map_err(|_| RleStringError::Overrun { want, size })
+}
+
 /// Adds the pixels that the runs leave out.
-pub(super) fn fill_with_background(runs: &mut Vec<u32>, missing: u32) {
+fn fill_with_background(runs: &mut Vec<u32>, missing: u32) {
     if missing == 0 && !runs.is_empty() {
         return;
     }
