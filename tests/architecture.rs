@@ -8,7 +8,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["jobs", "document", "config", "structures"]),
     ("ui", &["document", "structures"]),
     ("document", &["jobs", "coco", "config", "structures"]),
-    ("jobs", &["model", "weights", "data", "coco", "config", "structures"]),
+    (
+        "jobs",
+        &["model", "weights", "data", "coco", "config", "structures"],
+    ),
     ("model", &["ops", "weights", "config", "structures"]),
     ("weights", &["config", "structures"]),
     ("data", &["coco", "config", "structures"]),
@@ -54,8 +57,15 @@ fn sources() -> BTreeMap<String, String> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|e| e == "rs") {
-                let name = path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
-                found.insert(name, without_comments(&std::fs::read_to_string(&path).unwrap()));
+                let name = path
+                    .strip_prefix(root())
+                    .unwrap()
+                    .to_string_lossy()
+                    .replace('\\', "/");
+                found.insert(
+                    name,
+                    without_comments(&std::fs::read_to_string(&path).unwrap()),
+                );
             }
         }
     }
@@ -73,7 +83,11 @@ fn without_comments(text: &str) -> String {
 /// `src/model/rpn.rs` -> `model`; `src/alloc.rs` -> `alloc`.
 fn layer(path: &str) -> &str {
     let inner = path.strip_prefix("src/").unwrap_or(path);
-    inner.split('/').next().unwrap_or(inner).trim_end_matches(".rs")
+    inner
+        .split('/')
+        .next()
+        .unwrap_or(inner)
+        .trim_end_matches(".rs")
 }
 
 /// Words that follow `prefix` as a path segment.
@@ -110,7 +124,8 @@ fn broken_arrows(path: &str, text: &str) -> Vec<String> {
         }
     }
     for (library, layers) in FENCES {
-        let named = text.contains(&format!("{library}::")) || text.contains(&format!("use {library}"));
+        let named =
+            text.contains(&format!("{library}::")) || text.contains(&format!("use {library}"));
         let whole_word = !named_after(text, &format!("{library}::")).is_empty();
         if named && whole_word && !layers.contains(&from) {
             broken.push(format!("{path}: {library} may only be named in {layers:?}"));
@@ -121,13 +136,20 @@ fn broken_arrows(path: &str, text: &str) -> Vec<String> {
 
 fn second_homes(path: &str, text: &str) -> Vec<String> {
     let dense: String = text.split_whitespace().collect();
-    let strangers = HOMES.iter().filter(|(_, home, mark)| path != *home && dense.contains(mark));
-    strangers.map(|(formula, home, _)| format!("{path}: {formula} lives in {home}")).collect()
+    let strangers = HOMES
+        .iter()
+        .filter(|(_, home, mark)| path != *home && dense.contains(mark));
+    strangers
+        .map(|(formula, home, _)| format!("{path}: {formula} lives in {home}"))
+        .collect()
 }
 
 #[test]
 fn layers_use_only_what_they_may() {
-    let broken: Vec<_> = sources().iter().flat_map(|(path, text)| broken_arrows(path, text)).collect();
+    let broken: Vec<_> = sources()
+        .iter()
+        .flat_map(|(path, text)| broken_arrows(path, text))
+        .collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
@@ -135,31 +157,57 @@ fn layers_use_only_what_they_may() {
 fn one_home_per_formula() {
     let sources = sources();
     for (formula, home, mark) in HOMES {
-        let text = sources.get(*home).unwrap_or_else(|| panic!("{formula}: {home} is gone"));
+        let text = sources
+            .get(*home)
+            .unwrap_or_else(|| panic!("{formula}: {home} is gone"));
         let dense: String = text.split_whitespace().collect();
-        assert!(dense.contains(mark), "{formula}: {home} no longer holds `{mark}`");
+        assert!(
+            dense.contains(mark),
+            "{formula}: {home} no longer holds `{mark}`"
+        );
     }
-    let strangers: Vec<_> = sources.iter().flat_map(|(path, text)| second_homes(path, text)).collect();
+    let strangers: Vec<_> = sources
+        .iter()
+        .flat_map(|(path, text)| second_homes(path, text))
+        .collect();
     assert!(strangers.is_empty(), "{}", strangers.join("\n"));
 }
 
 #[test]
 fn no_file_is_too_long() {
     for path in sources().keys() {
-        let lines = std::fs::read_to_string(root().join(Path::new(path))).unwrap().lines().count();
-        assert!(lines <= LONGEST_FILE, "{path} has {lines} lines, at most {LONGEST_FILE}");
+        let lines = std::fs::read_to_string(root().join(Path::new(path)))
+            .unwrap()
+            .lines()
+            .count();
+        assert!(
+            lines <= LONGEST_FILE,
+            "{path} has {lines} lines, at most {LONGEST_FILE}"
+        );
     }
 }
 
 /// The checks themselves must be able to fail.
 #[test]
 fn broken_samples_are_noticed() {
-    assert_eq!(broken_arrows("src/coco/x.rs", "use crate::model::Detector;").len(), 1);
-    assert_eq!(broken_arrows("src/ui/x.rs", "use crate::{jobs::infer, structures::Size};").len(), 1);
-    assert_eq!(broken_arrows("src/ui/x.rs", "let x = candle_core::Device::Cpu;").len(), 1);
+    assert_eq!(
+        broken_arrows("src/coco/x.rs", "use crate::model::Detector;").len(),
+        1
+    );
+    assert_eq!(
+        broken_arrows("src/ui/x.rs", "use crate::{jobs::infer, structures::Size};").len(),
+        1
+    );
+    assert_eq!(
+        broken_arrows("src/ui/x.rs", "let x = candle_core::Device::Cpu;").len(),
+        1
+    );
     assert_eq!(broken_arrows("src/attic/x.rs", "").len(), 1);
     assert!(broken_arrows("src/model/x.rs", "use crate::ops::conv2d::Conv2d;").is_empty());
     assert!(broken_arrows("src/ui/x.rs", "use crate::ui::theme;").is_empty());
-    assert_eq!(second_homes("src/model/x.rs", "inter / (a + b - inter)").len(), 1);
+    assert_eq!(
+        second_homes("src/model/x.rs", "inter / (a + b - inter)").len(),
+        1
+    );
     assert!(second_homes("src/structures/boxes.rs", "inter / (a + b - inter)").is_empty());
 }

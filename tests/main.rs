@@ -7,8 +7,8 @@
 )]
 
 mod architecture;
-mod config;
 mod coco;
+mod config;
 mod data;
 mod golden;
 mod infer;

@@ -14,7 +14,10 @@ pub const CHOICES: &str = "auto, cpu, cuda, cuda:N";
 /// # Errors
 /// An unknown name; CUDA asked for by name and not to be had.
 pub fn choose(asked: &str) -> Result<Device, JobError> {
-    let refuse = |why: String| JobError::Device { asked: asked.to_owned(), why };
+    let refuse = |why: String| JobError::Device {
+        asked: asked.to_owned(),
+        why,
+    };
     match asked {
         "cpu" => Ok(Device::Cpu),
         "" | "auto" if !candle_core::utils::cuda_is_available() => Ok(Device::Cpu),
@@ -27,10 +30,13 @@ pub fn choose(asked: &str) -> Result<Device, JobError> {
             };
             let ordinal = ordinal.ok_or_else(|| refuse(format!("expected one of {CHOICES}")))?;
             if !candle_core::utils::cuda_is_available() {
-                return Err(refuse("this build has no CUDA support; use --device cpu".into()));
+                return Err(refuse(
+                    "this build has no CUDA support; use --device cpu".into(),
+                ));
             }
-            Device::new_cuda(ordinal)
-                .map_err(|error| refuse(format!("{error}; `maskscope doctor` tells what is missing")))
+            Device::new_cuda(ordinal).map_err(|error| {
+                refuse(format!("{error}; `maskscope doctor` tells what is missing"))
+            })
         }
     }
 }
@@ -53,8 +59,14 @@ mod tests {
             assert!(choose(name).is_ok(), "{name}");
         }
         for name in ["gpu", "cuda:x", "cuda0", "CPU"] {
-            let text = choose(name).err().map(|e| e.to_string()).unwrap_or_default();
-            assert!(text.contains(name) && text.contains("cuda:N"), "{name}: {text}");
+            let text = choose(name)
+                .err()
+                .map(|e| e.to_string())
+                .unwrap_or_default();
+            assert!(
+                text.contains(name) && text.contains("cuda:N"),
+                "{name}: {text}"
+            );
         }
     }
 }

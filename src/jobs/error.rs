@@ -54,7 +54,9 @@ pub enum JobError {
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
     /// The job ended before its work because it was told to.
-    #[error("stopped: {done} of {total} images are kept in {partial}; run the same command again to go on")]
+    #[error(
+        "stopped: {done} of {total} images are kept in {partial}; run the same command again to go on"
+    )]
     Stopped {
         /// Images in the partial file.
         done: usize,

@@ -149,7 +149,11 @@ impl InferJob {
         tasks: Vec<ImageTask>,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        let positions = tasks.iter().enumerate().map(|(at, task)| (task.index, at)).collect();
+        let positions = tasks
+            .iter()
+            .enumerate()
+            .map(|(at, task)| (task.index, at))
+            .collect();
         let total = tasks.len();
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
@@ -166,14 +170,16 @@ impl InferJob {
             wake: Box::new(wake),
         });
         let worker = Arc::clone(&shared);
-        let started = std::thread::Builder::new().name("infer".into()).spawn(move || {
-            let work = std::panic::AssertUnwindSafe(|| run(&worker, &model, total));
-            // A bug in one operation must end the job with a message, not the program.
-            let last = std::panic::catch_unwind(work).unwrap_or_else(|_| {
-                InferEvent::Fatal("the job broke; the log holds the details".into())
+        let started = std::thread::Builder::new()
+            .name("infer".into())
+            .spawn(move || {
+                let work = std::panic::AssertUnwindSafe(|| run(&worker, &model, total));
+                // A bug in one operation must end the job with a message, not the program.
+                let last = std::panic::catch_unwind(work).unwrap_or_else(|_| {
+                    InferEvent::Fatal("the job broke; the log holds the details".into())
+                });
+                worker.finish(last);
             });
-            worker.finish(last);
-        });
         if let Err(error) = started {
             shared.finish(InferEvent::Fatal(format!("cannot start a thread: {error}")));
         }
@@ -238,7 +244,10 @@ impl Shared {
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>, patience: Duration) -> MutexGuard<'a, State> {
-        self.changed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0
+        self.changed
+            .wait_timeout(state, patience)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
     }
 
     fn send(&self, event: InferEvent) {
@@ -297,7 +306,10 @@ fn decode_all(shared: &Shared, model: &LoadedModel) {
             }
             Err(_) => {
                 let file = task.path.display();
-                shared.fail(task.index, format!("{file}: the decoder broke on this file"));
+                shared.fail(
+                    task.index,
+                    format!("{file}: the decoder broke on this file"),
+                );
                 continue;
             }
         };
@@ -330,9 +342,14 @@ fn detect_all(shared: &Shared, model: &LoadedModel, total: usize) -> InferEvent 
             return InferEvent::Cancelled;
         }
         if batch.is_empty() {
-            return InferEvent::Finished { failed: shared.lock().failed };
+            return InferEvent::Finished {
+                failed: shared.lock().failed,
+            };
         }
-        let sizes: Vec<_> = batch.iter().map(|ready| (ready.index, ready.size)).collect();
+        let sizes: Vec<_> = batch
+            .iter()
+            .map(|ready| (ready.index, ready.size))
+            .collect();
         for &(index, _) in &sizes {
             shared.send(InferEvent::Started { index });
         }
@@ -341,7 +358,11 @@ fn detect_all(shared: &Shared, model: &LoadedModel, total: usize) -> InferEvent 
                 meter.detected += sizes.len();
                 for ((index, size), detections) in sizes.into_iter().zip(detections) {
                     let detections = Arc::new(detections);
-                    shared.send(InferEvent::Detected { index, size, detections });
+                    shared.send(InferEvent::Detected {
+                        index,
+                        size,
+                        detections,
+                    });
                 }
             }
             // NaN or a failed allocation would meet every further image too.
@@ -377,7 +398,11 @@ struct Meter {
 
 impl Meter {
     fn new(total: usize) -> Self {
-        Self { detected: 0, total, times: VecDeque::from([(Instant::now(), 0)]) }
+        Self {
+            detected: 0,
+            total,
+            times: VecDeque::from([(Instant::now(), 0)]),
+        }
     }
 
     fn progress(&mut self, failed: usize) -> InferEvent {
@@ -392,6 +417,11 @@ impl Meter {
         let done = self.detected + failed;
         let left = self.total.saturating_sub(done);
         let eta = Duration::try_from_secs_f64(left as f64 / images_per_second).ok();
-        InferEvent::Progress { done, total: self.total, images_per_second, eta }
+        InferEvent::Progress {
+            done,
+            total: self.total,
+            images_per_second,
+            eta,
+        }
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::infer::{ImageTask, InferEvent, InferJob, ModelRequest, ModelSummary};
 use super::{JobError, model, peak_memory};
 use crate::coco::PredictedImage;
-use crate::coco::predictions::Writer;
+use crate::coco::predictions::{Resumed, Writer};
 use crate::data;
 
 /// What to run on and where to write.
@@ -104,24 +104,33 @@ pub fn infer_to_file(
     let images = list_inputs(&request.input, request.recursive)?;
     let model = model::load(&request.model)?;
     let fingerprint = fingerprint(&request.model.checkpoint, &model.config_text())?;
-    let (mut writer, resumed) = Writer::resume_or_create(&request.output, &fingerprint)?;
-    let todo = outstanding(&images, &resumed.done);
+    let Resumed {
+        mut writer,
+        done,
+        note,
+    } = Writer::resume_or_create(&request.output, &fingerprint)?;
+    let todo = outstanding(&images, &done);
     report(InferFileEvent::Begins {
         model: &model.summary,
         todo: todo.len(),
         total: images.len(),
-        note: resumed.note,
+        note,
     });
 
     let started = Instant::now();
     let done_before = images.len() - todo.len();
-    let mut run = Run { images: &images, done_before, detections: 0, written: 0, failed: Vec::new() };
+    let mut run = Run {
+        images: &images,
+        done_before,
+        detections: 0,
+        written: 0,
+        failed: Vec::new(),
+    };
     let job = InferJob::start(request.model.clone(), todo, || {});
     let finished = run.drive(&job, stop, report, |image| {
         writer.append(&image, &model.summary.classes)
     })?;
     if !finished {
-        writer.keep()?;
         return Err(JobError::Stopped {
             done: done_before + run.written,
             total: images.len(),
@@ -170,22 +179,43 @@ impl Run<'_> {
                 job.cancel();
             }
             match job.wait_event(Duration::from_millis(100)) {
-                Some(InferEvent::Detected { index, size, detections }) => {
+                Some(InferEvent::Detected {
+                    index,
+                    size,
+                    detections,
+                }) => {
                     self.detections += detections.len();
                     self.written += 1;
                     let path = name(&self.images[index]);
-                    write(PredictedImage { path, size, detections: detections.to_vec() })?;
+                    write(PredictedImage {
+                        path,
+                        size,
+                        detections: detections.to_vec(),
+                    })?;
                 }
                 Some(InferEvent::Failed { index, error }) => {
-                    self.failed.push(FailedImage { path: name(&self.images[index]), error });
+                    self.failed.push(FailedImage {
+                        path: name(&self.images[index]),
+                        error,
+                    });
                     if let Some(failed) = self.failed.last() {
                         report(InferFileEvent::Failed(failed));
                     }
                 }
-                Some(InferEvent::Progress { done, images_per_second, eta, .. }) => {
+                Some(InferEvent::Progress {
+                    done,
+                    images_per_second,
+                    eta,
+                    ..
+                }) => {
                     let done = self.done_before + done;
                     let total = self.images.len();
-                    report(InferFileEvent::Progress { done, total, images_per_second, eta });
+                    report(InferFileEvent::Progress {
+                        done,
+                        total,
+                        images_per_second,
+                        eta,
+                    });
                 }
                 Some(InferEvent::Finished { .. }) => return Ok(true),
                 Some(InferEvent::Cancelled) => return Ok(false),
@@ -197,24 +227,41 @@ impl Run<'_> {
 }
 
 fn list_inputs(input: &Path, recursive: bool) -> Result<Vec<PathBuf>, JobError> {
-    let metadata = input
-        .metadata()
-        .map_err(|source| JobError::Read { path: input.to_owned(), source })?;
+    let metadata = input.metadata().map_err(|source| JobError::Read {
+        path: input.to_owned(),
+        source,
+    })?;
     if !metadata.is_dir() {
         return Ok(vec![input.to_owned()]);
     }
     let images = data::list_images(input, recursive)?;
     if images.is_empty() {
-        let hint = if recursive { "" } else { "; --recursive looks into its folders too" };
-        return Err(JobError::NoImages { path: input.to_owned(), hint });
+        let hint = if recursive {
+            ""
+        } else {
+            "; --recursive looks into its folders too"
+        };
+        return Err(JobError::NoImages {
+            path: input.to_owned(),
+            hint,
+        });
     }
     Ok(images)
 }
 
 fn outstanding(images: &[PathBuf], done: &[String]) -> Vec<ImageTask> {
     let done: std::collections::HashSet<&str> = done.iter().map(String::as_str).collect();
-    let tasks = images.iter().enumerate().filter(|(_, path)| !done.contains(name(path).as_str()));
-    tasks.map(|(index, path)| ImageTask { index, path: path.clone(), declared: None }).collect()
+    let tasks = images
+        .iter()
+        .enumerate()
+        .filter(|(_, path)| !done.contains(name(path).as_str()));
+    tasks
+        .map(|(index, path)| ImageTask {
+            index,
+            path: path.clone(),
+            declared: None,
+        })
+        .collect()
 }
 
 /// The key of an image in the prediction file: its path as given, with `/`.
@@ -224,7 +271,10 @@ fn name(path: &Path) -> String {
 
 /// Names a run by what decides its results: the checkpoint's bytes and the configuration in force.
 fn fingerprint(checkpoint: &Path, config: &str) -> Result<String, JobError> {
-    let read = |source| JobError::Read { path: checkpoint.to_owned(), source };
+    let read = |source| JobError::Read {
+        path: checkpoint.to_owned(),
+        source,
+    };
     let mut file = std::fs::File::open(checkpoint).map_err(read)?;
     let mut hasher = crc32fast::Hasher::new();
     let mut buffer = vec![0u8; 1 << 20];

@@ -84,7 +84,13 @@ impl LoadedModel {
             mask_scoring: checkpoint.iou_head == IouHead::Trained,
             notes,
         };
-        Ok(Self { detector, config: checkpoint.config, dialect: checkpoint.dialect, device, summary })
+        Ok(Self {
+            detector,
+            config: checkpoint.config,
+            dialect: checkpoint.dialect,
+            device,
+            summary,
+        })
     }
 
     /// Images a forward pass takes at once, as configured.
@@ -94,7 +100,11 @@ impl LoadedModel {
 
     /// The configuration in force, for the fingerprint of a run.
     pub fn config_text(&self) -> String {
-        format!("{}\ndialect in use: {}\n", self.config.to_yaml(), self.dialect.name())
+        format!(
+            "{}\ndialect in use: {}\n",
+            self.config.to_yaml(),
+            self.dialect.name()
+        )
     }
 
     /// What the network sees of an image.
@@ -109,11 +119,16 @@ impl LoadedModel {
     pub fn detect(&self, images: Vec<PreparedImage>) -> Result<Vec<Vec<Detection>>, ModelError> {
         let transforms: Vec<_> = images.iter().map(|image| image.transform).collect();
         let mut rows = Vec::with_capacity(images.len());
-        let height = transforms.iter().map(|t| t.padded.height).max().unwrap_or(0);
+        let height = transforms
+            .iter()
+            .map(|t| t.padded.height)
+            .max()
+            .unwrap_or(0);
         let width = transforms.iter().map(|t| t.padded.width).max().unwrap_or(0);
         for image in images {
             let own = image.transform.padded;
-            let planes = Tensor::from_vec(image.planes, (1, 3, own.height, own.width), &self.device)?;
+            let planes =
+                Tensor::from_vec(image.planes, (1, 3, own.height, own.width), &self.device)?;
             // A batch is padded with zeros to its largest image (semantics.md 2.3).
             rows.push(
                 planes
@@ -121,7 +136,11 @@ impl LoadedModel {
                     .pad_with_zeros(3, 0, width - own.width)?,
             );
         }
-        let images = if rows.len() == 1 { rows.remove(0) } else { Tensor::cat(&rows, 0)? };
+        let images = if rows.len() == 1 {
+            rows.remove(0)
+        } else {
+            Tensor::cat(&rows, 0)?
+        };
         self.detector.detect(&InputBatch { images, transforms })
     }
 }

@@ -18,13 +18,20 @@ pub struct TaskQueue<T> {
 impl<T> TaskQueue<T> {
     /// Tasks in the order of the list.
     pub fn new(tasks: Vec<T>) -> Self {
-        Self { tasks: tasks.into_iter().map(Some).collect(), cursor: 0, urgent: VecDeque::new() }
+        Self {
+            tasks: tasks.into_iter().map(Some).collect(),
+            cursor: 0,
+            urgent: VecDeque::new(),
+        }
     }
 
     /// The task at `position` comes next, then its neighbours by distance.
     pub fn prioritise(&mut self, position: usize) {
         let nearby = (1..=NEIGHBOURS).flat_map(|d| [Some(position + d), position.checked_sub(d)]);
-        self.urgent = std::iter::once(Some(position)).chain(nearby).flatten().collect();
+        self.urgent = std::iter::once(Some(position))
+            .chain(nearby)
+            .flatten()
+            .collect();
     }
 
     /// The position that `next` would hand out.
@@ -58,7 +65,10 @@ mod tests {
 
     #[test]
     fn list_order_without_priority() {
-        assert_eq!(drain(&mut TaskQueue::new((0..5).collect())), [0, 1, 2, 3, 4]);
+        assert_eq!(
+            drain(&mut TaskQueue::new((0..5).collect())),
+            [0, 1, 2, 3, 4]
+        );
         assert_eq!(drain(&mut TaskQueue::new(Vec::new())), [0usize; 0]);
     }
 
