@@ -1,1 +1,4 @@
+//! Every test against the library and the binary, in one program.
 
+#[cfg(feature = "gui")]
+mod canvas;
