@@ -2,3 +2,7 @@
 
 #[cfg(feature = "gui")]
 mod canvas;
+//! The one integration binary.
+
+mod coco;
+mod data;
