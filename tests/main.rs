@@ -1,4 +1,9 @@
 //! One integration-test binary: linking is most of the cost of another.
+//! Every test against the library and the binary, in one program.
+
+#[cfg(feature = "gui")]
+mod canvas;
+//! The one integration binary.
 
 #![allow(
     clippy::unwrap_used,

@@ -42,6 +42,26 @@ impl ColourBy {
     }
 }
 
+/// An annotation on the picture.
+pub const ANNOTATION: Color32 = Color32::from_rgb(245, 245, 245);
+/// A prediction that matches an annotation.
+pub const TRUE_POSITIVE: Color32 = Color32::from_rgb(76, 155, 255);
+/// A prediction that matches none.
+pub const FALSE_POSITIVE: Color32 = Color32::from_rgb(250, 160, 50);
+/// An annotation that no prediction matches.
+pub const MISSED: Color32 = Color32::from_rgb(228, 86, 208);
+/// An instance whose score does not exist.
+pub const NO_SCORE: Color32 = Color32::from_rgb(150, 150, 150);
+/// Text of labels on the picture, in both themes.
+pub const LABEL_TEXT: Color32 = Color32::from_rgb(244, 245, 247);
+/// Behind that text: dark enough for 4.5:1 on a white picture.
+pub const LABEL_BACKGROUND: Color32 = Color32::from_rgba_premultiplied(11, 12, 14, 215);
+
+/// The outline of what is hovered: halfway to white.
+pub fn raised(colour: Color32) -> Color32 {
+    colour.lerp_to_gamma(Color32::WHITE, 0.5)
+}
+
 /// Lightness of all class and instance colours.
 const LIGHTNESS: f32 = 0.74;
 /// Chroma of all class and instance colours: the largest that sRGB holds nearly everywhere at this lightness.
@@ -58,10 +78,24 @@ pub fn class_colour(category_id: i64) -> Color32 {
     oklch(LIGHTNESS, CHROMA, (FIRST_HUE + step * GOLDEN).fract())
 }
 
-/// Colour of the `nth` instance of an image: consecutive ones are far apart in hue.
-pub fn instance_colour(nth: usize) -> Color32 {
-    let step = (nth % 4096) as f32;
-    oklch(LIGHTNESS, CHROMA, (FIRST_HUE + step * GOLDEN).fract())
+/// Number of instance colours.
+pub const INSTANCE_HUES: usize = 16;
+
+/// Colour of an instance, by `Instance::hue`.
+pub fn instance_colour(hue: usize) -> Color32 {
+    oklch(LIGHTNESS, CHROMA, hue_turns(hue))
+}
+
+/// How alike two instance colours are: 1 the same, 0 opposite.
+pub fn hue_closeness(a: usize, b: usize) -> f32 {
+    let apart = (hue_turns(a) - hue_turns(b)).abs();
+    let apart = 2.0 * apart.min(1.0 - apart);
+    (1.0 - apart) * (1.0 - apart)
+}
+
+/// Hue of an instance colour: consecutive ones are far apart (7 and 16 have no common divisor).
+fn hue_turns(hue: usize) -> f32 {
+    (FIRST_HUE + ((hue * 7) % INSTANCE_HUES) as f32 / INSTANCE_HUES as f32).fract()
 }
 
 /// viridis at a score in 0..1; outside values are clamped, NaN is the lowest.

@@ -1,6 +1,7 @@
 //! Decodes images and thumbnails for the window on worker threads, newest request first.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::structures::Size;
 
@@ -15,6 +16,24 @@ pub struct DecodedImage {
     pub pixels: Size,
     /// Row-major, four bytes a pixel, sRGB, opaque.
     pub rgba: Vec<u8>,
+}
+
+impl DecodedImage {
+    /// From RGB bytes, row-major. The conversion belongs on a worker thread.
+    pub fn from_rgb(size: Size, rgb: &[u8]) -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let mut rgba = Vec::with_capacity(rgb.len() / 3 * 4);
+        for pixel in rgb.as_chunks::<3>().0 {
+            let [r, g, b] = *pixel;
+            rgba.extend_from_slice(&[r, g, b, 255]);
+        }
+        Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            size,
+            pixels: size,
+            rgba,
+        }
+    }
 }
 
 /// How the service works.
