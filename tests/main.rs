@@ -1,9 +1,4 @@
 //! One integration-test binary: linking is most of the cost of another.
-//! Every test against the library and the binary, in one program.
-
-#[cfg(feature = "gui")]
-mod canvas;
-//! The one integration binary.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,8 +7,10 @@ mod canvas;
 )]
 
 mod architecture;
+mod canvas;
 mod coco;
 mod config;
+mod conv;
 mod data;
 mod golden;
 mod infer;
