@@ -1,7 +1,3 @@
-//! One integration binary; each area has its own module.
-
-mod support;
-mod weights;
 //! Every test against the library and the binary, in one program.
 
 #![allow(
@@ -11,3 +7,5 @@ mod weights;
 )]
 
 mod config;
+mod support;
+mod weights;
