@@ -1,4 +1,5 @@
 //! One integration-test binary: linking is most of the cost of another.
+//! Every test against the library and the binary, in one program.
 
 #![allow(
     clippy::unwrap_used,

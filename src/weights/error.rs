@@ -82,16 +82,18 @@ pub enum WeightsError {
         /// The file.
         path: PathBuf,
     },
-    /// The configuration in the file's metadata is broken.
-    #[error("the configuration stored in the checkpoint cannot be used: {problem} (in {path})")]
-    StoredConfig {
+    /// The configuration, given or in the file's metadata, cannot be used.
+    #[error("the configuration cannot be used: {problem} (in {path})")]
+    Config {
         /// What is wrong with it.
         problem: String,
         /// The file.
         path: PathBuf,
     },
     /// Shapes from which no model can be read off.
-    #[error("cannot tell the model's size from the tensors: {problem}; give it with --config FILE.yaml (in {path})")]
+    #[error(
+        "cannot tell the model's size from the tensors: {problem}; give it with --config FILE.yaml (in {path})"
+    )]
     Widths {
         /// What does not fit.
         problem: String,
@@ -99,7 +101,9 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// Shifted mask-IoU columns exist in MindSpore checkpoints only.
-    #[error("shifted mask-IoU columns are a question of MindSpore checkpoints, this is {kind}: leave out --iou-columns shift (in {path})")]
+    #[error(
+        "shifted mask-IoU columns are a question of MindSpore checkpoints, this is {kind}: leave out --iou-columns shift (in {path})"
+    )]
     ShiftNotMindspore {
         /// What the file is.
         kind: &'static str,

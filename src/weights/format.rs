@@ -43,7 +43,9 @@ pub enum FormatError {
         len: usize,
     },
     /// A stand-in that git-lfs left.
-    #[error("a git-lfs pointer, not the file itself: fetch it with `git lfs pull` or download it again")]
+    #[error(
+        "a git-lfs pointer, not the file itself: fetch it with `git lfs pull` or download it again"
+    )]
     LfsPointer,
     /// A download that went wrong.
     #[error("a web page, not a checkpoint: the download went wrong, fetch the file again")]
@@ -55,10 +57,14 @@ pub enum FormatError {
     #[error("an encrypted MindSpore checkpoint: save it again without enc_key")]
     Encrypted,
     /// The tar container of the first PyTorch versions.
-    #[error("a tar container of PyTorch before 0.1.10, too old: load and save it once with a PyTorch of 2018 to 2023")]
+    #[error(
+        "a tar container of PyTorch before 0.1.10, too old: load and save it once with a PyTorch of 2018 to 2023"
+    )]
     TooOld,
     /// None of the known formats.
-    #[error("not a checkpoint that can be read (safetensors, PyTorch .pth since 0.1.10, MindSpore .ckpt, pickled numpy arrays)")]
+    #[error(
+        "not a checkpoint that can be read (safetensors, PyTorch .pth since 0.1.10, MindSpore .ckpt, pickled numpy arrays)"
+    )]
     Unknown,
     /// A broken safetensors file.
     #[error(transparent)]
@@ -118,7 +124,8 @@ pub(super) fn detect(bytes: &[u8]) -> Result<Format, FormatError> {
     }
     let [a, b, c, d, ..] = *head;
     let word = [a, b, c, d];
-    if ENCRYPTED.contains(&u32::from_le_bytes(word)) || ENCRYPTED.contains(&u32::from_be_bytes(word))
+    if ENCRYPTED.contains(&u32::from_le_bytes(word))
+        || ENCRYPTED.contains(&u32::from_be_bytes(word))
     {
         return Err(FormatError::Encrypted);
     }

@@ -19,7 +19,9 @@ pub enum MindsporeError {
         want: u64,
     },
     /// A length that reaches beyond its message.
-    #[error("MindSpore: at byte {at} a field claims {claimed} bytes, {left} are left: truncated or damaged")]
+    #[error(
+        "MindSpore: at byte {at} a field claims {claimed} bytes, {left} are left: truncated or damaged"
+    )]
     Truncated {
         /// Offset in the file.
         at: usize,
@@ -35,7 +37,9 @@ pub enum MindsporeError {
         at: usize,
     },
     /// A field that does not belong there.
-    #[error("MindSpore: at byte {at} is field {field} of wire type {wire}, which a checkpoint does not have there")]
+    #[error(
+        "MindSpore: at byte {at} is field {field} of wire type {wire}, which a checkpoint does not have there"
+    )]
     Field {
         /// Offset in the file.
         at: usize,
@@ -160,9 +164,9 @@ fn checked_end(bytes: &[u8]) -> Result<usize, MindsporeError> {
         return Ok(bytes.len());
     };
     // Ten bytes; the upper ones are zero in a true trailer, so saturation changes nothing.
-    let got = digits
-        .iter()
-        .fold(0_u64, |sum, &b| sum.saturating_mul(256).saturating_add(b.into()));
+    let got = digits.iter().fold(0_u64, |sum, &b| {
+        sum.saturating_mul(256).saturating_add(b.into())
+    });
     let want = u64::from(crc32fast::hash(body));
     if got == want {
         Ok(end)

@@ -127,7 +127,9 @@ pub enum TensorError {
         value: i64,
     },
     /// A view that reaches beyond its storage.
-    #[error("the view of shape {shape:?}, strides {strides:?}, offset {offset} reaches beyond its storage of {numel} elements")]
+    #[error(
+        "the view of shape {shape:?}, strides {strides:?}, offset {offset} reaches beyond its storage of {numel} elements"
+    )]
     Outside {
         /// The shape.
         shape: Vec<usize>,
@@ -139,7 +141,9 @@ pub enum TensorError {
         numel: usize,
     },
     /// A view that repeats elements: a few bytes could claim any size.
-    #[error("the view of shape {shape:?}, strides {strides:?} is larger than its storage of {numel} elements")]
+    #[error(
+        "the view of shape {shape:?}, strides {strides:?} is larger than its storage of {numel} elements"
+    )]
     Repeats {
         /// The shape.
         shape: Vec<usize>,

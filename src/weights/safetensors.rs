@@ -45,7 +45,9 @@ pub enum SafetensorsError {
         source: TensorError,
     },
     /// The tensors leave a gap, overlap or reach beyond the end.
-    #[error("safetensors: {name} lies at {start}..{end}, but {expected} was expected as its start and the data has {len} bytes (truncated, or made to deceive)")]
+    #[error(
+        "safetensors: {name} lies at {start}..{end}, but {expected} was expected as its start and the data has {len} bytes (truncated, or made to deceive)"
+    )]
     Offsets {
         /// The tensor.
         name: String,

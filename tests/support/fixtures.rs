@@ -175,3 +175,63 @@ fn values(dtype: Dtype, data: &[u8]) -> Values {
         other => Values::Other(other, data.to_vec()),
     }
 }
+
+/// The configuration that a model folder's `config.json` describes, dialect left open.
+pub fn model_config(description: &serde_json::Value) -> maskscope::config::Config {
+    use maskscope::config::{Config, Depth, Style};
+    let arch = &description["arch"];
+    let size = |key: &str| arch[key].as_u64().unwrap_or_else(|| panic!("no {key}")) as usize;
+    let mut config = Config::default();
+    config.backbone.depth = match arch["depth"].to_string().trim_matches('"') {
+        "50" => Depth::R50,
+        "101" => Depth::R101,
+        "152" => Depth::R152,
+        "tiny" => Depth::Tiny,
+        other => panic!("unknown depth {other}"),
+    };
+    config.backbone.style = match arch["style"].as_str() {
+        Some("caffe") => Style::Caffe,
+        Some("pytorch") => Style::Pytorch,
+        other => panic!("unknown style {other:?}"),
+    };
+    let (base, fpn, classes) = (
+        size("base_channels"),
+        size("fpn_channels"),
+        size("num_classes"),
+    );
+    config.backbone.base_channels = base;
+    config.neck.fpn.in_channels = (0..4).map(|stage| (base * 4) << stage).collect();
+    config.neck.fpn.out_channels = fpn;
+    config.rpn.in_channels = fpn;
+    config.rpn.feat_channels = fpn;
+    config.roi.out_channels = fpn;
+    config.mask_roi.out_channels = fpn;
+    config.bbox_head.in_channels = fpn;
+    config.bbox_head.fc_out_channels = size("box_fc");
+    config.mask_head.in_channels = fpn;
+    config.mask_head.conv_out_channels = size("mask_channels");
+    config.mask_iou_head.in_channels = fpn;
+    config.mask_iou_head.conv_out_channels = size("iou_channels");
+    config.mask_iou_head.fc_out_channels = size("iou_fc");
+    config.num_classes = classes + 1;
+    let names: Vec<String> = match description["classes"].as_array() {
+        Some(names) => names
+            .iter()
+            .map(|name| name.as_str().expect("a name").to_owned())
+            .collect(),
+        None => (0..classes).map(|label| format!("class{label}")).collect(),
+    };
+    config.coco_classes = std::iter::once("background".to_owned())
+        .chain(names)
+        .collect();
+    let triple = |key: &str| {
+        description[key]
+            .as_array()
+            .map(|values| std::array::from_fn(|i| values[i].as_f64().expect("a number")))
+    };
+    // The fixtures' networks see RGB.
+    config.to_rgb = true;
+    config.img_mean = triple("mean").unwrap_or([123.675, 116.28, 103.53]);
+    config.img_std = triple("std").unwrap_or([58.395, 57.12, 57.375]);
+    config
+}

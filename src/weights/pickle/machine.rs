@@ -335,12 +335,10 @@ impl Machine<'_> {
             0x94 => self.memo.len() as u64,
             _ => {
                 let range = self.line()?;
-                self.text(&range)?
-                    .parse()
-                    .map_err(|_| PickleError::Text {
-                        what: "number",
-                        at: self.at,
-                    })?
+                self.text(&range)?.parse().map_err(|_| PickleError::Text {
+                    what: "number",
+                    at: self.at,
+                })?
             }
         };
         if matches!(opcode, b'h' | b'j' | b'g') {
@@ -371,7 +369,10 @@ impl Machine<'_> {
             (self.line()?, self.line()?)
         } else {
             let (name, module) = (self.pop()?, self.pop()?);
-            match (self.nodes.get(module as usize), self.nodes.get(name as usize)) {
+            match (
+                self.nodes.get(module as usize),
+                self.nodes.get(name as usize),
+            ) {
                 (Some(Node::Str(module)), Some(Node::Str(name))) => (module.clone(), name.clone()),
                 _ => return self.misuse("STACK_GLOBAL", module),
             }
@@ -516,10 +517,11 @@ impl Machine<'_> {
     fn append(&mut self, items: Vec<Id>) -> Step<()> {
         let target = self.top()?;
         self.deepen(target, items.iter().copied())?;
+        let open = self.is_open_object(target);
         match self.nodes.get_mut(target as usize) {
             Some(Node::List(list)) => list.extend(items),
             // A subclass of list: nothing is read from it.
-            Some(Node::Object(_)) if self.is_open_object(target) => {}
+            Some(Node::Object(_)) if open => {}
             _ => return self.misuse("APPEND", target),
         }
         Ok(())

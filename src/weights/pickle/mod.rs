@@ -11,7 +11,9 @@ pub(super) use machine::parse;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PickleError {
     /// It mentions something that could run code.
-    #[error("pickle: refused, it mentions {module}.{name} (at byte {at}), which no checkpoint needs and which may run code")]
+    #[error(
+        "pickle: refused, it mentions {module}.{name} (at byte {at}), which no checkpoint needs and which may run code"
+    )]
     Global {
         /// Module.
         module: String,
@@ -32,7 +34,9 @@ pub enum PickleError {
     #[error("pickle: protocol {0} is not known (2 to 5 are)")]
     Protocol(u8),
     /// The bytes end early, or a length claims more than there is.
-    #[error("pickle: at byte {at} {claimed} bytes are needed, {left} are left: truncated or damaged")]
+    #[error(
+        "pickle: at byte {at} {claimed} bytes are needed, {left} are left: truncated or damaged"
+    )]
     Truncated {
         /// Offset.
         at: usize,

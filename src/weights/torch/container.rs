@@ -154,7 +154,9 @@ fn entry(
                 .read_to_end(&mut bytes)
                 .map_err(|error| refuse(format!("does not inflate: {error}")))?;
             if bytes.len() as u64 != size {
-                return Err(refuse(format!("does not inflate to the {size} bytes it claims")));
+                return Err(refuse(format!(
+                    "does not inflate to the {size} bytes it claims"
+                )));
             }
             Ok(Span::owned(bytes))
         }

@@ -43,7 +43,9 @@ pub enum TorchError {
     #[error("PyTorch: storage {0} is not in the file (truncated?)")]
     StorageMissing(String),
     /// A storage with other bytes than the pickle claims.
-    #[error("PyTorch: storage {key} claims {claimed} bytes, {have} are there: truncated, or made to deceive")]
+    #[error(
+        "PyTorch: storage {key} claims {claimed} bytes, {have} are there: truncated, or made to deceive"
+    )]
     StorageSize {
         /// Key of the storage.
         key: String,

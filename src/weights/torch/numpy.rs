@@ -105,11 +105,12 @@ fn content(pickle: &Pickle<'_>, bytes: &Span, id: Id) -> Option<Span> {
     match (module, name) {
         ("_codecs", "encode") => {
             let text = pickle.text(*args.first()?)?;
-            let latin1: Option<Vec<u8>> =
-                text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
+            let latin1: Option<Vec<u8>> = text
+                .chars()
+                .map(|c| u8::try_from(u32::from(c)).ok())
+                .collect();
             latin1.map(Span::owned)
         }
         _ => None,
     }
 }
-

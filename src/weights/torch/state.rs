@@ -33,8 +33,10 @@ pub(super) fn read(
     let mut names = BTreeSet::new();
     for &(key, value) in pairs {
         let Some(name) = pickle.text(key) else {
-            file.notes
-                .push(format!("a key of the state_dict is {}", pickle.describe(key)));
+            file.notes.push(format!(
+                "a key of the state_dict is {}",
+                pickle.describe(key)
+            ));
             continue;
         };
         if !names.insert(name) {
@@ -45,9 +47,10 @@ pub(super) fn read(
         }
         match tensor(pickle, bytes, storages, value, name)? {
             Some(tensor) => file.tensors.push((name.into(), tensor)),
-            None => file
-                .notes
-                .push(format!("{name} is {}, not a tensor", pickle.describe(value))),
+            None => file.notes.push(format!(
+                "{name} is {}, not a tensor",
+                pickle.describe(value)
+            )),
         }
     }
     read_meta(pickle, &mut file);
@@ -72,7 +75,10 @@ fn find_state(pickle: &Pickle<'_>) -> Result<Id, TorchError> {
         return Ok(state);
     }
     let values = pickle.pairs(pickle.root).unwrap_or_default();
-    if values.iter().any(|&(_, value)| looks_like_tensor(pickle, value)) {
+    if values
+        .iter()
+        .any(|&(_, value)| looks_like_tensor(pickle, value))
+    {
         return Ok(pickle.root);
     }
     let keys: Vec<&str> = values
@@ -106,10 +112,7 @@ fn tensor(
             return Ok(None);
         };
         match (module, function) {
-            (
-                "torch._utils",
-                "_rebuild_tensor" | "_rebuild_tensor_v2" | "_rebuild_tensor_v3",
-            ) => {
+            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2" | "_rebuild_tensor_v3") => {
                 return rebuild(pickle, storages, object, function, name).map(Some);
             }
             ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => {

@@ -56,12 +56,12 @@ impl StorageId {
             .ok_or_else(malformed)?;
         let dtype = match pickle.global(storage_type) {
             Some(("torch" | "torch.storage", "UntypedStorage")) => None,
-            Some(("torch" | "torch.storage" | "torch.cuda", type_name)) => {
-                Some(storage_dtype(type_name).ok_or_else(|| TorchError::NotTensor {
+            Some(("torch" | "torch.storage" | "torch.cuda", type_name)) => Some(
+                storage_dtype(type_name).ok_or_else(|| TorchError::NotTensor {
                     name: name.into(),
                     what: format!("a view of a {type_name}"),
-                })?)
-            }
+                })?,
+            ),
             _ => return Err(malformed()),
         };
         let view = match rest {
