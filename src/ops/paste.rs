@@ -76,7 +76,7 @@ impl Place {
     fn of(pixel: usize, low: f32, high: f32, side: usize) -> Option<Self> {
         let at = (pixel as f32 + 0.5 - low) / (high - low) * side as f32 - 0.5;
         let floor = at.floor();
-        (floor >= -1.0 && floor < side as f32).then(|| Self {
+        (floor >= -1.0 && floor < side as f32).then_some(Self {
             low: (floor + 1.0) as usize,
             fraction: at - floor,
         })
