@@ -11,3 +11,6 @@ mod queue;
 
 pub use error::JobError;
 pub use memory::peak_memory;
+pub mod doctor;
+pub mod infer;
+pub mod logging;
