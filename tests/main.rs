@@ -11,7 +11,6 @@ mod architecture;
 mod canvas;
 mod coco;
 mod config;
-mod conv;
 mod data;
 mod golden;
 mod infer;

@@ -8,11 +8,11 @@ use candle_core::{Device, Tensor};
 
 use super::infer::{ModelRequest, ModelSummary};
 use super::{JobError, device};
-use crate::config::{Config, Depth, Dialect, Style};
+use crate::config::{Config, Depth, Dialect, DialectChoice, Style};
 use crate::data::{PreparedImage, RgbImage, prepare};
 use crate::model::{Detector, InputBatch, ModelError};
 use crate::structures::Detection;
-use crate::weights::{self, IouHead};
+use crate::weights::{self, IouHead, LoadOptions, LoadedCheckpoint};
 
 /// A detector with what is needed to feed it.
 #[derive(Debug)]
@@ -58,20 +58,7 @@ fn modified(path: &Path) -> Option<SystemTime> {
 impl LoadedModel {
     fn new(request: &ModelRequest) -> Result<Self, JobError> {
         let device = device::choose(&request.device)?;
-        let (config, mut notes) = match &request.config {
-            Some(path) => {
-                let (config, notes) = Config::load(path)?;
-                (Some(config), notes)
-            }
-            None => (None, Vec::new()),
-        };
-        let mut checkpoint = weights::load(&request.checkpoint, config.as_ref())?;
-        notes.append(&mut checkpoint.notes);
-        for setting in &request.set {
-            checkpoint.config.set(setting)?;
-        }
-        notes.extend(checkpoint.config.validate()?);
-        checkpoint.dialect = checkpoint.config.dialect.or(checkpoint.dialect);
+        let checkpoint = load_checkpoint(request)?;
         let detector = Detector::new(&checkpoint, &device)?;
         let summary = ModelSummary {
             checkpoint: checkpoint.path.clone(),
@@ -82,7 +69,7 @@ impl LoadedModel {
             precision: "float32",
             parameters: checkpoint.weights.value_count(),
             mask_scoring: checkpoint.iou_head == IouHead::Trained,
-            notes,
+            notes: checkpoint.notes,
         };
         Ok(Self {
             detector,
@@ -143,6 +130,38 @@ impl LoadedModel {
         };
         self.detector.detect(&InputBatch { images, transforms })
     }
+}
+
+/// The checkpoint under the configuration in force: the given file's, else the checkpoint's own, with the settings of
+/// the command line on top.
+fn load_checkpoint(request: &ModelRequest) -> Result<LoadedCheckpoint, JobError> {
+    let load = |config: Option<&Config>| {
+        let dialect = config.map_or(DialectChoice::Auto, |config| config.dialect);
+        let options = LoadOptions {
+            dialect,
+            ..LoadOptions::default()
+        };
+        weights::load(&request.checkpoint, config, &options)
+    };
+    let (base, mut notes) = match &request.config {
+        Some(path) => {
+            let (config, notes) = Config::load(path)?;
+            (Some(config), notes)
+        }
+        None if request.set.is_empty() => (None, Vec::new()),
+        None => (Some(load(None)?.config), Vec::new()),
+    };
+    let Some(mut config) = base else {
+        return Ok(load(None)?);
+    };
+    for setting in &request.set {
+        notes.extend(config.set(setting)?);
+    }
+    notes.extend(config.validate()?);
+    let mut checkpoint = load(Some(&config))?;
+    notes.append(&mut checkpoint.notes);
+    checkpoint.notes = notes;
+    Ok(checkpoint)
 }
 
 fn describe_backbone(config: &Config) -> String {
