@@ -1,0 +1,1 @@
+//! The full-size model with weights from a formula.
