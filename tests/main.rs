@@ -1,5 +1,4 @@
 //! One integration-test binary: linking is most of the cost of another.
-//! Every test against the library and the binary, in one program.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +8,7 @@
 
 mod architecture;
 mod canvas;
+mod cli;
 mod coco;
 mod config;
 mod data;

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Style, Styles};
 use clap::{Parser, Subcommand};
 
-use super::{completions, doctor};
+use super::{completions, doctor, infer, synth};
 use crate::config::Config;
 
 const EXAMPLES: &str = "Examples:
   maskscope                                    open the window
   maskscope photos/ --checkpoint r50.pth       look at a folder while the model runs over it
+  maskscope infer --checkpoint r50.pth photos/ out.json
   maskscope doctor                             what this machine has, and what to install
 
 A folder that is named like a command is opened with ./NAME.
@@ -26,7 +27,6 @@ const STYLES: Styles = Styles::styled()
 /// Runs, judges and fine-tunes Mask Scoring R-CNN: a desktop window and a command line
 #[derive(Debug, Parser)]
 #[command(name = "maskscope", after_help = EXAMPLES, styles = STYLES, max_term_width = 100)]
-#[command(disable_help_subcommand = true)]
 pub struct Cli {
     /// Flags of every command.
     #[command(flatten)]
@@ -84,6 +84,10 @@ const SHARED: &str = "Options of every command";
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run a model on an image or a folder and write the prediction JSON
+    Infer(infer::Args),
+    /// Write a synthetic COCO set: overlapping textured shapes with exact masks
+    Synth(synth::Args),
     /// What this machine has, what will be used and why, and what to install
     Doctor(doctor::Args),
     /// Print the completion script of a shell

@@ -7,6 +7,11 @@ use crate::jobs::doctor::{Check, Remedy, Report, State, examine};
 use super::args::Shared;
 use super::output;
 
+/// Columns of the table.
+const WIDTH: usize = 100;
+/// Where the findings begin, behind name and state.
+const INDENT: usize = 22;
+
 /// Examine this machine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -51,26 +56,48 @@ fn entry(check: &Check) -> String {
         State::Limited => "limited",
         State::Missing => "missing",
     };
-    let mut text = format!(
-        "{:<12} {state:<8} {}\n{:21} use: {}\n",
-        check.id.replace('_', " "),
-        check.found,
-        "",
-        check.used
-    );
+    let head = format!("{:<12} {state:<8} ", check.id.replace('_', " "));
+    let mut text = wrapped(&head, INDENT, &check.found);
+    let line = |label: &str, indent: usize, words: &str| {
+        wrapped(&format!("{:INDENT$}{label}", ""), indent, words)
+    };
+    text.push_str(&line("use: ", INDENT + 5, &check.used));
     if let Some(Remedy {
         advice,
         debian,
         fedora,
     }) = &check.remedy
     {
-        text.push_str(&format!("{:21} do:  {advice}\n", ""));
+        text.push_str(&line("do:  ", INDENT + 5, advice));
         for (system, packages) in [("Debian, Ubuntu", debian), ("Fedora", fedora)] {
             if !packages.is_empty() {
-                text.push_str(&format!("{:26} {system}: {}\n", "", packages.join(" ")));
+                let label = format!("     {system}: ");
+                text.push_str(&line(&label, INDENT + 7, &packages.join(", ")));
             }
         }
     }
+    text
+}
+
+/// `head` and then the words, on lines of at most `WIDTH`, the later ones indented.
+fn wrapped(head: &str, indent: usize, words: &str) -> String {
+    let mut text = head.to_owned();
+    let mut column = head.chars().count();
+    let mut first = true;
+    for word in words.split_whitespace() {
+        let length = word.chars().count();
+        if !first && column + 1 + length > WIDTH {
+            text.push_str(&format!("\n{:indent$}", ""));
+            column = indent;
+        } else if !first {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += length;
+        first = false;
+    }
+    text.push('\n');
     text
 }
 
@@ -96,6 +123,18 @@ mod tests {
             entry(&check),
             "file dialog  missing  no portal\n                      use: nothing\n                      \
              do:  Install zenity.\n                           Debian, Ubuntu: zenity\n"
+        );
+    }
+
+    #[test]
+    fn long_findings_are_wrapped() {
+        let text = wrapped("head ", 5, &"word ".repeat(40));
+        assert_eq!(text.split_whitespace().count(), 41);
+        assert!(text.lines().all(|line| line.len() <= WIDTH));
+        assert!(
+            text.lines()
+                .skip(1)
+                .all(|line| line.starts_with("     word"))
         );
     }
 }

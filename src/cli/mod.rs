@@ -10,7 +10,10 @@ pub mod args;
 pub mod completions;
 pub mod crash;
 pub mod doctor;
+pub mod infer;
+pub mod interrupt;
 pub mod output;
+pub mod synth;
 
 use args::{Cli, Command, Shared};
 
@@ -24,12 +27,14 @@ pub fn start_logging(shared: &Shared) {
 /// # Errors
 /// Whatever stopped the command.
 pub fn run(command: &Command, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<bool> {
-    match command {
-        Command::Doctor(args) => doctor::run(args, shared, out)?,
-        Command::Completions(args) => completions::run(args, out)?,
-    }
+    let done = match command {
+        Command::Infer(args) => infer::run(args, shared, out)?,
+        Command::Synth(args) => synth::run(args, shared, out)?,
+        Command::Doctor(args) => doctor::run(args, shared, out).map(|()| true)?,
+        Command::Completions(args) => completions::run(args, out).map(|()| true)?,
+    };
     out.flush()?;
-    Ok(true)
+    Ok(done)
 }
 
 /// Refuses what clap cannot know: a window's arguments beside a command, and a path that is not there.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::coco::CocoError;
 use crate::config::ConfigError;
 use crate::data::ImageError;
+use crate::data::synth::SynthError;
 use crate::model::ModelError;
 use crate::weights::WeightsError;
 
@@ -26,6 +27,15 @@ pub enum JobError {
     /// A prediction file could not be written or read.
     #[error(transparent)]
     Coco(#[from] CocoError),
+    /// The synthetic set could not be written.
+    #[error(transparent)]
+    Synth(#[from] SynthError),
+    /// A folder that would be written into holds something.
+    #[error("{path} is not empty: choose a new folder, so that nothing is written over")]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A device was asked for that this build or machine does not have.
     #[error("device {asked} cannot be used: {why}")]
     Device {

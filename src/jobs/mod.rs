@@ -10,6 +10,7 @@ pub mod logging;
 mod memory;
 pub mod model;
 mod queue;
+pub mod synth;
 
 pub use error::JobError;
 pub use memory::peak_memory;
