@@ -2,7 +2,6 @@
 
 #[cfg(feature = "gui")]
 mod canvas;
-//! The one integration binary.
-
 mod coco;
 mod data;
+mod images;
