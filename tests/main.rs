@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+#[cfg(feature = "gui")]
 mod canvas;
 mod coco;
 mod config;
@@ -17,3 +18,4 @@ mod infer;
 mod ops;
 mod support;
 mod weights;
+mod images;

@@ -1,3 +1,4 @@
 //! What is open: images, predictions, annotations, filters. No egui.
 
 pub use crate::jobs::images;
+pub use crate::jobs::infer::ImageTask;
