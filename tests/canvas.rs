@@ -1,5 +1,9 @@
 //! The canvas on a real (software) graphics adapter: pixels against run lengths, hit tests, uploads.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 use std::sync::Arc;
 

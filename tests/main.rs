@@ -7,12 +7,14 @@
 )]
 
 mod architecture;
+#[cfg(feature = "gui")]
 mod canvas;
 mod cli;
 mod coco;
 mod config;
 mod data;
 mod golden;
+mod images;
 mod infer;
 mod ops;
 mod support;
