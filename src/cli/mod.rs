@@ -1,1 +1,4 @@
 //! Flags to typed jobs: the command line.
+
+pub mod convert;
+pub mod inspect;
