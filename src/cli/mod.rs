@@ -73,3 +73,5 @@ fn not_there(path: &Path) -> String {
         None => format!("there is no file or folder `{name}`"),
     }
 }
+pub mod convert;
+pub mod inspect;

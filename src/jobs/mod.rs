@@ -4,6 +4,7 @@ pub mod device;
 pub mod doctor;
 mod error;
 pub mod images;
+pub mod checkpoint;
 pub mod infer;
 pub mod infer_file;
 pub mod logging;
