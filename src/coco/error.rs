@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::structures::Size;
-
 /// Why a COCO file could not be read or written; names the file, the place in it and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum CocoError {
@@ -97,15 +95,13 @@ pub enum CocoError {
         /// The files.
         found: String,
     },
-    /// An image has no size and none can be found.
-    #[error("image {image} of {path} has a size of {size}: give its width and height")]
-    ImageSize {
+    /// A set whose content hotcoco refuses.
+    #[error("{path} is no valid COCO data set: {reason}")]
+    Refused {
         /// The file.
         path: PathBuf,
-        /// The image.
-        image: String,
-        /// The size.
-        size: Size,
+        /// What is wrong.
+        reason: String,
     },
 }
 

@@ -1,12 +1,13 @@
 //! Whole files in and out: size caps, temporary files beside their target.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use super::CocoError;
+use super::{CocoError, python_json};
 
 /// Largest JSON that is read: nine times COCO train2017.
 const MAX_BYTES: u64 = 4 << 30;
@@ -16,27 +17,30 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, CocoError> {
     let io = |source| CocoError::read(path, source);
     let file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
-    let too_large = |bytes| CocoError::TooLarge {
-        path: path.to_owned(),
-        bytes,
-        limit: MAX_BYTES,
-    };
-    if length > MAX_BYTES {
-        return Err(too_large(length));
-    }
+    check_length(path, length)?;
     let mut bytes = Vec::with_capacity(length as usize + 1);
     // A pipe has no length; the limit holds all the same.
     file.take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(io)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(too_large(bytes.len() as u64));
-    }
+    check_length(path, bytes.len() as u64)?;
     if bytes.is_empty() {
         let path = path.to_owned();
         return Err(CocoError::Empty { path });
     }
     Ok(bytes)
+}
+
+/// Refuses a JSON larger than any that is read.
+pub(super) fn check_length(path: &Path, bytes: u64) -> Result<(), CocoError> {
+    if bytes <= MAX_BYTES {
+        return Ok(());
+    }
+    Err(CocoError::TooLarge {
+        path: path.to_owned(),
+        bytes,
+        limit: MAX_BYTES,
+    })
 }
 
 /// The folder that a file lies in.
@@ -74,4 +78,24 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// Writes a JSON as Python's `json.dump(indent=1)` would, in one step: an old file stays until the new one is whole.
+///
+/// # Errors
+/// The folder or the disk refuses it.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), CocoError> {
+    let write = || {
+        let mut temporary = temporary_beside(path)?;
+        let mut buffered = BufWriter::new(&mut temporary);
+        value.serialize(&mut python_json::serializer(&mut buffered))?;
+        buffered.flush()?;
+        drop(buffered);
+        persist(temporary, path)
+    };
+    write().map_err(|source| CocoError::Write {
+        path: path.to_owned(),
+        source,
+        kept: "the file that was there is as it was".into(),
+    })
 }

@@ -1,12 +1,15 @@
 //! COCO files: sets, prediction files, results, the RLE string codec. Wraps hotcoco's types.
 
+pub mod dataset;
 mod error;
 mod file;
 pub mod predictions;
 mod python_json;
 pub mod rle_string;
 
+pub use dataset::{Annotation, Annotations, Dataset, DatasetImage};
 pub use error::CocoError;
+pub use file::write_json;
 
 use crate::structures::{ClassTable, Detection, Size};
 

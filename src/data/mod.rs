@@ -2,15 +2,20 @@
 
 mod decode;
 mod error;
+mod folder;
 mod jpeg;
 mod orient;
 mod prepare;
 mod resize;
+pub mod synth;
+mod thumbnail;
 
 pub use decode::{decode, probe};
 pub use error::{ImageError, MAX_PIXELS};
+pub use folder::{IMAGE_SUFFIXES, has_image_suffix, list_images};
 pub use prepare::{normalise, padded_size, prepare, resized_size};
 pub use resize::resize;
+pub use thumbnail::decode_thumbnail;
 
 use crate::structures::{ImageTransform, Size};
 
