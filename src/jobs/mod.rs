@@ -1,10 +1,10 @@
 //! Long work on named threads: events out, pause and cancel in. Adaptors only, no logic.
 
+pub mod checkpoint;
 pub mod device;
 pub mod doctor;
 mod error;
 pub mod images;
-pub mod checkpoint;
 pub mod infer;
 pub mod infer_file;
 pub mod logging;
