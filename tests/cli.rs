@@ -339,6 +339,63 @@ fn inspect_and_convert_share_the_flags_of_every_command() {
     );
 }
 
+#[test]
+fn a_configuration_file_with_errors_is_refused_with_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let photo = folder.path().join("photo.png");
+    image::RgbImage::new(8, 8).save(&photo).unwrap();
+    let config = folder.path().join("my.yaml");
+    std::fs::write(&config, "lr: 0.1\nbackbone:\n  dept: 50\nbatch_size: two\n").unwrap();
+    let model = crate::support::fixtures::folder("tiny_pytorch_style").join("model.pth");
+    let mut command = maskscope(&["infer", "--checkpoint"]);
+    command
+        .arg(model)
+        .arg("--config")
+        .arg(&config)
+        .arg(photo)
+        .arg(folder.path().join("out.json"));
+    let stderr = failed(&mut command);
+    for part in [
+        "my.yaml",
+        "line 3: unknown key `backbone.dept`; the nearest known key is `backbone.depth`",
+        "line 4: `batch_size` is `two`, expected a whole number",
+    ] {
+        assert!(stderr.contains(part), "{stderr}");
+    }
+    assert!(!folder.path().join("out.json").exists());
+}
+
+/// Ctrl-C finishes the pictures in hand, says what is there, and ends with 1.
+#[cfg(unix)]
+#[test]
+fn synth_stops_at_ctrl_c() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("set");
+    let child = maskscope(&["synth", "--images", "1000000"])
+        .arg(&out)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = std::time::Instant::now();
+    while !out.join("data/000010.png").exists() {
+        assert!(start.elapsed().as_secs() < 120, "no picture yet");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let killed = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.contains("stopped: ") && stderr.contains("of 1000000"),
+        "{stderr}"
+    );
+    assert!(!out.join("labels.json").exists());
+}
+
 /// The reader of a pipe may leave at any time.
 #[cfg(unix)]
 #[test]

@@ -20,7 +20,7 @@ pub fn check_display() -> anyhow::Result<()> {
         .remedy
         .map_or_else(String::new, |remedy| remedy.advice);
     bail!(
-        "the window cannot open, there is no display: {}. {advice} Commands such as `maskscope infer` need no display.",
+        "the window cannot open: {}. {advice} Commands such as `maskscope infer` need no display.",
         display.found
     )
 }
