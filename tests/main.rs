@@ -13,6 +13,7 @@ mod cli;
 mod coco;
 mod config;
 mod data;
+mod document;
 mod golden;
 mod images;
 mod infer;

@@ -17,10 +17,10 @@ pub enum JobError {
     Config(#[from] ConfigError),
     /// The checkpoint was refused.
     #[error(transparent)]
-    Weights(#[from] WeightsError),
+    Weights(Box<WeightsError>),
     /// The network could not be built or broke.
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Model(Box<ModelError>),
     /// The input could not be listed.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -78,4 +78,16 @@ pub enum JobError {
     /// The model failed inside the job's thread; the text is the whole cause chain.
     #[error("{0}")]
     Fatal(String),
+}
+
+impl From<WeightsError> for JobError {
+    fn from(error: WeightsError) -> Self {
+        Self::Weights(Box::new(error))
+    }
+}
+
+impl From<ModelError> for JobError {
+    fn from(error: ModelError) -> Self {
+        Self::Model(Box::new(error))
+    }
 }

@@ -11,6 +11,7 @@ pub mod logging;
 mod memory;
 pub mod model;
 mod queue;
+pub mod sets;
 pub mod synth;
 
 pub use error::JobError;
