@@ -236,9 +236,9 @@ fn from_samples<const CHANNELS: usize, const BYTES: usize, const COLOUR: bool>(
 fn from_image(path: &Path, error: image::ImageError) -> ImageError {
     match error {
         image::ImageError::IoError(source) => ImageError::io(path, source),
-        image::ImageError::Unsupported(what) => ImageError::Samples {
+        image::ImageError::Unsupported(what) => ImageError::Unsupported {
             path: path.to_owned(),
-            samples: what.to_string(),
+            what: format!("an image of a rare kind ({what})"),
         },
         other => ImageError::broken(path, other),
     }

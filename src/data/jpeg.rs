@@ -41,6 +41,12 @@ pub(super) fn decode(
     if bytes.len() as u64 > MAX_FILE {
         return Err(ImageError::broken(path, "no JPEG is that long"));
     }
+    if let Some(what) = rare_frame(&bytes) {
+        return Err(ImageError::Unsupported {
+            path: path.to_owned(),
+            what: what.into(),
+        });
+    }
     // A strict decoder reports a scan that is cut off instead of filling it with grey; but it also refuses stray
     // bytes between header segments, which every other decoder skips.
     match decode_bytes(path, &bytes, true) {
@@ -70,9 +76,9 @@ fn decode_bytes(
         Some(4) if matches!(stored, ColorSpace::CMYK | ColorSpace::YCCK) => stored,
         Some(1 | 3) => ColorSpace::RGB,
         components => {
-            return Err(ImageError::Samples {
+            return Err(ImageError::Unsupported {
                 path: path.to_owned(),
-                samples: format!("a JPEG of {} components", components.unwrap_or_default()),
+                what: format!("a JPEG of {} components", components.unwrap_or_default()),
             });
         }
     };
@@ -152,21 +158,35 @@ fn cmy_from_ycc(pixel: &mut [u8]) {
 /// Whether an APP14 segment of Adobe stands before the first scan.
 fn has_adobe_marker(bytes: &[u8]) -> bool {
     const APP14: u8 = 0xee;
+    segments(bytes).any(|(marker, body)| marker == APP14 && body.starts_with(b"Adobe"))
+}
+
+/// What a frame is that zune-jpeg does not know; it would skip it and miss the size.
+fn rare_frame(bytes: &[u8]) -> Option<&'static str> {
+    segments(bytes).find_map(|(marker, _)| match marker {
+        0xc3 => Some("a lossless JPEG"),
+        0xc5..=0xc7 => Some("a hierarchical JPEG"),
+        0xc9..=0xcb | 0xcd..=0xcf => Some("a JPEG with arithmetic coding"),
+        _ => None,
+    })
+}
+
+/// Marker and what follows it, of each segment before the first scan.
+fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     const SCAN: u8 = 0xda;
-    let mut at = 2;
-    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
-        if marker == 0xff {
-            at += 1; // a fill byte
-            continue;
+    let mut at = 2; // behind the start of the image
+    std::iter::from_fn(move || {
+        while bytes.get(at..at + 2) == Some(&[0xff, 0xff]) {
+            at += 1; // fill bytes
         }
+        let &[0xff, marker, high, low] = bytes.get(at..at + 4)? else {
+            return None;
+        };
         if marker == SCAN {
-            return false;
+            return None;
         }
-        let body = bytes.get(at + 4..).unwrap_or_default();
-        if marker == APP14 && body.starts_with(b"Adobe") {
-            return true;
-        }
+        let body = bytes.get(at + 4..)?;
         at += 2 + usize::from(u16::from_be_bytes([high, low])).max(2);
-    }
-    false
+        Some((marker, body))
+    })
 }

@@ -116,6 +116,20 @@ fn what_is_written_reads_back() {
 }
 
 #[test]
+fn a_backslash_in_counts_is_escaped_and_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.json");
+    let size = Size::new(2, 25);
+    let mut one = image("1.png", &[0.5]);
+    one.size = size;
+    one.detections[0].mask = Rle::new(size, vec![44, 6]).unwrap();
+    predictions::write(&output, std::slice::from_ref(&one), &classes()).unwrap();
+    let text = std::fs::read_to_string(&output).unwrap();
+    assert!(text.contains(r#""counts": "\\16""#), "{text}");
+    assert_eq!(predictions::read(&output).unwrap().images, [one]);
+}
+
+#[test]
 fn category_ids_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.json");

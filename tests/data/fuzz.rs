@@ -9,7 +9,7 @@ use maskscope::data::decode_bytes;
 
 use super::build::{FlatJpeg, apng, exif, png};
 
-const MUTATIONS: u64 = 3_000;
+const MUTATIONS: u64 = 10_000;
 
 /// splitmix64.
 struct Rng(u64);

@@ -285,6 +285,46 @@ fn floats_are_refused() {
 }
 
 #[test]
+fn rare_kinds_are_named_as_such() {
+    let mut arithmetic = flat(&[1, 2, 3], None);
+    let frame = arithmetic
+        .windows(2)
+        .position(|pair| pair == [0xff, 0xc0])
+        .unwrap();
+    arithmetic[frame + 1] = 0xc9; // sequential, arithmetic coding
+    let two = flat(&[1, 2], None);
+    for bytes in [arithmetic, two] {
+        let error = try_decode(&bytes).unwrap_err();
+        assert!(matches!(error, ImageError::Unsupported { .. }), "{error}");
+        assert!(
+            error.to_string().contains("ordinary PNG or JPEG"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn stray_bytes_are_skipped_as_other_decoders_do() {
+    let bytes = flat(&[77], None);
+    let table = bytes
+        .windows(2)
+        .position(|pair| pair == [0xff, 0xc4])
+        .unwrap();
+    for count in 1..8 {
+        let mut strayed = bytes.clone();
+        strayed.splice(table..table, vec![0; count]);
+        assert_eq!(
+            pixels(&strayed),
+            [[77; 3]; 64],
+            "{count} bytes between segments"
+        );
+        let mut followed = bytes.clone();
+        followed.extend(vec![0; count]);
+        assert_eq!(pixels(&followed), [[77; 3]; 64], "{count} bytes at the end");
+    }
+}
+
+#[test]
 fn what_is_no_image_is_named() {
     let lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n";
     for (bytes, words) in [
