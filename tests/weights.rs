@@ -1,4 +1,12 @@
 //! Checkpoints: the formats, the name maps, hostile files.
 
+#[path = "weights/build.rs"]
+mod build;
 #[path = "weights/golden.rs"]
 mod golden;
+#[path = "weights/hostile.rs"]
+mod hostile;
+#[path = "weights/mutations.rs"]
+mod mutations;
+#[path = "weights/real.rs"]
+mod real;
