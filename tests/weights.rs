@@ -2,6 +2,10 @@
 
 #[path = "weights/build.rs"]
 mod build;
+#[path = "weights/files.rs"]
+mod files;
+#[path = "weights/foreign.rs"]
+mod foreign;
 #[path = "weights/golden.rs"]
 mod golden;
 #[path = "weights/hostile.rs"]

@@ -298,3 +298,50 @@ pub fn with_crc(mut body: Vec<u8>, crc: u32) -> Vec<u8> {
 pub fn floats(count: usize) -> Vec<u8> {
     (0..count).flat_map(|i| (i as f32).to_le_bytes()).collect()
 }
+
+/// A named tensor in memory.
+pub type Named = (String, Vec<usize>, Vec<f32>);
+
+/// A PyTorch zip as a training program writes it: `{meta: …, state_dict: {…}}`, one storage a tensor. `meta` are
+/// instructions that leave one value.
+pub fn checkpoint_zip(tensors: &[Named], meta: &[u8]) -> Vec<u8> {
+    let mut pickle = Pickle::protocol(2)
+        .raw(b"}(")
+        .text("meta")
+        .raw(meta)
+        .text("state_dict")
+        .global("collections", "OrderedDict")
+        .raw(b")R(");
+    let mut data = Vec::new();
+    for (index, (name, shape, values)) in tensors.iter().enumerate() {
+        let size: Vec<i64> = shape.iter().map(|&s| s as i64).collect();
+        let mut view = View::new(&size);
+        view.key = index.to_string().leak();
+        pickle = view.push(pickle.text(name));
+        data.push((
+            format!("archive/data/{index}"),
+            values
+                .iter()
+                .flat_map(|v| v.to_le_bytes())
+                .collect::<Vec<u8>>(),
+        ));
+    }
+    let pickle = pickle.raw(b"uu").stop();
+    let mut entries = vec![Entry {
+        name: "archive/data.pkl",
+        data: &pickle,
+    }];
+    entries.extend(data.iter().map(|(name, data)| Entry { name, data }));
+    zip(&entries)
+}
+
+/// A MindSpore file of f32 tensors.
+pub fn checkpoint_ckpt(tensors: &[Named]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, shape, values) in tensors {
+        let dims: Vec<u64> = shape.iter().map(|&s| s as u64).collect();
+        let content: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        out.extend(value(name, &dims, "Float32", &content));
+    }
+    out
+}

@@ -542,7 +542,11 @@ fn safetensors_headers() {
         &[entry("a", "F32", "[8]", "[0,16]")],
         "needs 32 bytes",
     );
-    check("left over", &[first.clone()], "8 bytes belong to no tensor");
+    check(
+        "left over",
+        std::slice::from_ref(&first),
+        "8 bytes belong to no tensor",
+    );
     check(
         "overflow",
         &[entry(

@@ -1,5 +1,5 @@
 //! Small right files of every format, mutated: no panic, no hang, no large allocation. `MASKSCOPE_MUTATIONS` sets
-//! the number of seeds a reader (2,000 without it).
+//! the number of seeds a reader (20,000 without it).
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -76,7 +76,7 @@ fn mutate(file: &[u8], others: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
 fn survives(reader: &str, files: &[Vec<u8>]) {
     let seeds: u64 = std::env::var("MASKSCOPE_MUTATIONS")
         .ok()
-        .map_or(2_000, |text| text.parse().expect("a number of seeds"));
+        .map_or(20_000, |text| text.parse().expect("a number of seeds"));
     for file in files {
         let tensors = tensors_of_bytes(Path::new(reader), file.clone());
         assert!(!tensors.unwrap().is_empty(), "{reader}: a right file");
