@@ -79,12 +79,12 @@ pub enum MindsporeError {
         limit: usize,
     },
     /// Shape and bytes contradict each other.
-    #[error("MindSpore: {name}: {source}")]
+    #[error("MindSpore: {name}: {problem}")]
     Tensor {
         /// The tensor.
         name: String,
         /// What contradicts.
-        source: TensorError,
+        problem: TensorError,
     },
     /// A name that appears twice, apart from the pieces of one tensor.
     #[error("MindSpore: {0} appears twice")]
@@ -229,7 +229,7 @@ impl Entry {
         }
         match RawTensor::contiguous(dtype, shape, spans) {
             Ok(tensor) => Ok(Ok((name, tensor))),
-            Err(source) => Err(MindsporeError::Tensor { name, source }),
+            Err(problem) => Err(MindsporeError::Tensor { name, problem }),
         }
     }
 }

@@ -87,8 +87,8 @@ pub fn save(
     metadata: &CheckpointMetadata<'_>,
     stored: StoredType,
 ) -> Result<Vec<String>, WeightsError> {
-    let failed = |source| WeightsError::Write {
-        source,
+    let failed = |problem| WeightsError::Write {
+        problem,
         path: path.to_owned(),
     };
     let (layout, notes) = Layout::of(weights, stored);
