@@ -1,4 +1,4 @@
-//! Every test against the library and the binary, in one program.
+//! One integration-test binary: linking is most of the cost of another.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,6 +6,17 @@
     reason = "a test fails by panicking"
 )]
 
+mod architecture;
+#[cfg(feature = "gui")]
+mod canvas;
+mod cli;
+mod coco;
 mod config;
+mod data;
+mod document;
+mod golden;
+mod images;
+mod infer;
+mod ops;
 mod support;
 mod weights;

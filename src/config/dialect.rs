@@ -26,7 +26,7 @@ pub enum Dialect {
 
 impl DialectChoice {
     /// The dialect in use: an explicit choice wins, `auto` takes what the checkpoint's format says.
-    pub fn resolve(self, of_checkpoint: Dialect) -> Dialect {
+    pub fn or(self, of_checkpoint: Dialect) -> Dialect {
         match self {
             Self::Auto => of_checkpoint,
             Self::Mindspore => Dialect::Mindspore,
@@ -39,7 +39,7 @@ impl Dialect {
     /// The dialect in use for a checkpoint whose format stands for `of_checkpoint` (`None`: its format says
     /// nothing, as a bare safetensors file; then `auto` means MindSpore).
     pub fn resolve(choice: DialectChoice, of_checkpoint: Option<Dialect>) -> Self {
-        choice.resolve(of_checkpoint.unwrap_or(Self::Mindspore))
+        choice.or(of_checkpoint.unwrap_or(Self::Mindspore))
     }
 
     /// `mindspore` or `mmdet`, as in the configuration and in checkpoint metadata.

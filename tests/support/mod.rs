@@ -1,5 +1,6 @@
 //! What several areas of the tests share.
 
+pub mod compare;
 pub mod fixtures;
 pub mod memory;
 
