@@ -3,6 +3,3 @@
 pub mod compare;
 pub mod fixtures;
 pub mod memory;
-
-#[global_allocator]
-static ALLOCATOR: memory::Counting = memory::Counting;

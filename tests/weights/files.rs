@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use clap::Parser;
-use maskscope::cli::{convert, inspect};
+use maskscope::cli;
+use maskscope::cli::args::Cli;
 use maskscope::config::{Config, Dialect};
 use maskscope::structures::ClassTable;
 use maskscope::weights::formula::formula_weights;
@@ -32,33 +33,22 @@ fn write(path: &Path, weights: &Weights, config: &Config, stored: StoredType) ->
     save(path, weights, &metadata(config, &classes), stored).unwrap()
 }
 
-#[derive(Parser)]
-struct Inspect {
-    #[command(flatten)]
-    args: inspect::Args,
-}
-
-#[derive(Parser)]
-struct Convert {
-    #[command(flatten)]
-    args: convert::Args,
+/// A command as main runs it; its standard output.
+fn run(words: &[&str]) -> anyhow::Result<String> {
+    let cli = Cli::try_parse_from([&["maskscope"], words].concat())?;
+    let mut out = Vec::new();
+    assert!(cli::run(&cli.command.unwrap(), &cli.shared, &mut out)?);
+    Ok(String::from_utf8(out)?)
 }
 
 fn run_inspect(path: &Path, json: bool) -> String {
-    let mut words = vec!["inspect", path.to_str().unwrap()];
-    if json {
-        words.push("--json");
-    }
-    let mut out = Vec::new();
-    inspect::run(&Inspect::parse_from(words).args, &mut out).unwrap();
-    String::from_utf8(out).unwrap()
+    let path = path.to_str().unwrap();
+    let words = ["inspect", path, "--json"];
+    run(&words[..if json { 3 } else { 2 }]).unwrap()
 }
 
 fn run_convert(words: &[&str]) -> anyhow::Result<String> {
-    let words = [&["convert"], words].concat();
-    let mut out = Vec::new();
-    convert::run(&Convert::try_parse_from(words)?.args, &mut out)?;
-    Ok(String::from_utf8(out)?)
+    run(&[&["convert"], words].concat())
 }
 
 #[test]
