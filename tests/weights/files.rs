@@ -171,6 +171,32 @@ fn failed_writes_leave_what_was_there() {
     );
 }
 
+/// A disk that fills up in the middle: an error, the old file unharmed, nothing left beside it.
+#[test]
+#[cfg(unix)]
+fn a_full_disk_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (
+        folder.path().join("a.pth"),
+        folder.path().join("b.safetensors"),
+    );
+    let tensors = named(&formula_weights(&narrow(2)));
+    std::fs::write(&input, checkpoint_zip(&tensors, b"N")).unwrap();
+    std::fs::write(&output, b"old").unwrap();
+    // 8 blocks of 512 bytes or of 1 kB; XFSZ ignored, so that the write fails instead of killing.
+    let result = std::process::Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "sh"])
+        .args([env!("CARGO_BIN_EXE_maskscope"), "convert"])
+        .args([&input, &output])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&result.stderr);
+    assert_eq!(result.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("cannot write the checkpoint"), "{errors}");
+    assert_eq!(std::fs::read(&output).unwrap(), b"old");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
 #[test]
 fn conversions_give_the_same_model() {
     let folder = tempfile::tempdir().unwrap();

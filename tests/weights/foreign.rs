@@ -253,6 +253,16 @@ fn mmdetection_says_what_it_is() {
     assert!(notes.contains("1333x800"), "{notes}");
 }
 
+/// The dialect follows the container where the names are mmdetection's.
+#[test]
+fn mmdetection_names_in_a_mindspore_file() {
+    let expect = named(&formula_weights(&narrow(2)));
+    let checkpoint = loaded("a.ckpt", &checkpoint_ckpt(&expect), None);
+    assert_values(&checkpoint.weights, &expect);
+    assert_eq!(checkpoint.dialect, Dialect::Mindspore);
+    assert_eq!(checkpoint.config.img_width, 1024);
+}
+
 #[test]
 fn plain_mask_rcnn_has_no_mask_iou() {
     let expect = without_iou_head(named(&formula_weights(&narrow(2))));
