@@ -4,11 +4,13 @@ use candle_core::{Device, Tensor};
 use maskscope::config::{AnchorGenerator, BboxCoder, Config};
 use maskscope::model::anchors::LevelAnchors;
 use maskscope::model::box_coder::BoxCoder;
+use maskscope::model::box_head::DetectedBox;
 use maskscope::model::pooler::RoiPooler;
+use maskscope::model::postprocess::{MaskedBox, to_image};
 use maskscope::ops::nms::{batched_nms, nms};
 use maskscope::ops::paste::{paste_rle, paste_soft};
 use maskscope::ops::roi_align::{RoiAlign, roi_align};
-use maskscope::structures::{BoxXyxy, Rle, Size};
+use maskscope::structures::{BoxXyxy, ImageTransform, Rle, Size};
 use serde_json::Value;
 
 use crate::support::compare::Deviation;
@@ -364,4 +366,112 @@ fn masks_of_unusable_boxes_are_empty() {
         paste_rle(&[], BoxXyxy::new(0.0, 0.0, 5.0, 5.0), image, 0.5),
         empty
     );
+}
+
+/// Detections of an image, their boxes as small and large as objects of COCO are, their masks smooth or noise.
+fn detections(count: usize, image: Size) -> Vec<MaskedBox> {
+    let mut state = 7u64;
+    let mut random = move || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 40) as f32 / (1u64 << 24) as f32
+    };
+    let (width, height) = (image.width as f32, image.height as f32);
+    let mut next = |index: usize| {
+        // 41 % small, 34 % medium, 25 % large
+        let share = match index % 100 {
+            0..41 => 0.04,
+            41..75 => 0.14,
+            _ => 0.5,
+        };
+        let (w, h) = (
+            width * share * (0.5 + random()),
+            height * share * (0.5 + random()),
+        );
+        let (x, y) = (random() * (width - w), random() * (height - h));
+        let mut cell = |at: usize| {
+            let (row, column) = ((at / 28) as f32 - 13.5, (at % 28) as f32 - 13.5);
+            let disc = 1.0 / (1.0 + (row.hypot(column) - 11.0).exp());
+            if index % 2 == 0 { disc } else { random() }
+        };
+        let mask = (0..784).map(&mut cell).collect();
+        MaskedBox {
+            detected: DetectedBox {
+                bbox: BoxXyxy::new(x, y, x + w, y + h),
+                label: 0,
+                score: 0.9,
+            },
+            mask,
+            mask_iou: None,
+        }
+    };
+    (0..count).map(&mut next).collect()
+}
+
+/// Run in a process of its own by the test below: 100 detections on 32 million pixels.
+#[test]
+#[ignore = "the other half of large_images_need_little_memory"]
+fn large_image_child() {
+    let image = Size::new(8000, 4000);
+    let transform = ImageTransform::new(image, image, image);
+    let mut found = detections(100, image);
+    for (index, found) in found
+        .iter_mut()
+        .enumerate()
+        .filter(|(index, _)| index % 4 == 1)
+    {
+        let inset = index as f32; // as large as the image, of noise: the most runs
+        found.detected.bbox = BoxXyxy::new(inset, inset, 8000.0 - inset, 4000.0 - inset);
+    }
+    let pasted = to_image(&found, &transform, 0.5);
+    assert!(pasted.iter().all(|found| found.mask.area() > 0));
+    if let Some(peak) = maskscope::jobs::peak_memory() {
+        println!("peak {peak}");
+    }
+}
+
+#[test]
+fn large_images_need_little_memory() {
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "ops::large_image_child",
+            "--ignored",
+            "--nocapture",
+        ])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success(), "{text}");
+    let Some(peak) = text.lines().find_map(|line| line.strip_prefix("peak ")) else {
+        println!("this system does not tell the peak");
+        assert!(!cfg!(target_os = "linux"), "{text}");
+        return;
+    };
+    let mib = peak.parse::<u64>().unwrap() / (1 << 20);
+    println!("100 detections on 8000x4000 pixels: {mib} MiB at the peak, all in all");
+    assert!(mib < 300, "{mib} MiB");
+}
+
+#[test]
+#[ignore = "a measurement: 100 detections at 800x1333"]
+fn paste_speed() {
+    let image = Size::new(1333, 800);
+    let found = detections(100, image);
+    let mut best = f64::INFINITY;
+    for _ in 0..20 {
+        let start = std::time::Instant::now();
+        let runs: usize = found
+            .iter()
+            .map(|found| {
+                paste_rle(&found.mask, found.detected.bbox, image, 0.5)
+                    .runs()
+                    .len()
+            })
+            .sum();
+        assert!(runs > 1000);
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    println!("{:.2} ms on one core", best * 1e3);
 }
