@@ -3,7 +3,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test fails by panicking"
+    clippy::print_stdout,
+    reason = "a test fails by panicking and prints its figures"
 )]
 
 mod architecture;
@@ -18,5 +19,6 @@ mod golden;
 mod images;
 mod infer;
 mod ops;
+mod speed;
 mod support;
 mod weights;

@@ -139,10 +139,15 @@ fn roi_align_refuses_broken_rois() {
 }
 
 /// The same average, sample by sample as the definition has it.
-fn sampled(map: &[f32], size: Size, roi: [f32; 4], bins: usize, cell: (usize, usize)) -> f32 {
+fn sampled(map: &[f32], size: Size, roi: [f32; 4], ratio: usize, cell: (usize, usize)) -> f32 {
+    let bins = 3;
     let axis = |low: f32, high: f32, bin: usize| {
         let length = (high - low).max(0.0) / bins as f32;
-        let count = length.ceil() as usize;
+        let count = if ratio > 0 {
+            ratio
+        } else {
+            length.ceil() as usize
+        };
         let at =
             move |i: usize| low + bin as f32 * length + (i as f32 + 0.5) * length / count as f32;
         (0..count).map(at).collect::<Vec<f32>>()
@@ -177,16 +182,17 @@ proptest::proptest! {
     fn roi_align_equals_its_definition(
         map in proptest::collection::vec(-1f32..1.0, 9 * 11),
         x in -30f32..60.0, y in -30f32..60.0, width in 0f32..90.0, height in 0f32..90.0,
+        ratio in 0usize..4,
     ) {
         let size = Size::new(11, 9);
-        let align = RoiAlign { out_height: 3, out_width: 3, spatial_scale: 0.25, sampling_ratio: 0 };
+        let align = RoiAlign { out_height: 3, out_width: 3, spatial_scale: 0.25, sampling_ratio: ratio };
         let features = Tensor::from_slice(&map, (1, 1, 9, 11), &Device::Cpu).unwrap();
         let roi = [x, y, x + width, y + height];
         let row = [0.0, roi[0], roi[1], roi[2], roi[3]];
         let rois = Tensor::from_slice(&row, (1, 5), &Device::Cpu).unwrap();
         let got = flat(&roi_align(&features, &rois, align).unwrap());
         for (at, got) in got.into_iter().enumerate() {
-            let want = sampled(&map, size, roi, 3, (at / 3, at % 3));
+            let want = sampled(&map, size, roi, ratio, (at / 3, at % 3));
             proptest::prop_assert!((got - want).abs() < 1e-5, "cell {at}: {got} for {want}");
         }
     }
@@ -369,7 +375,7 @@ fn masks_of_unusable_boxes_are_empty() {
 }
 
 /// Detections of an image, their boxes as small and large as objects of COCO are, their masks smooth or noise.
-fn detections(count: usize, image: Size) -> Vec<MaskedBox> {
+pub fn detections(count: usize, image: Size) -> Vec<MaskedBox> {
     let mut state = 7u64;
     let mut random = move || {
         state = state
@@ -393,7 +399,11 @@ fn detections(count: usize, image: Size) -> Vec<MaskedBox> {
         let mut cell = |at: usize| {
             let (row, column) = ((at / 28) as f32 - 13.5, (at % 28) as f32 - 13.5);
             let disc = 1.0 / (1.0 + (row.hypot(column) - 11.0).exp());
-            if index % 2 == 0 { disc } else { random() }
+            if index.is_multiple_of(2) {
+                disc
+            } else {
+                random()
+            }
         };
         let mask = (0..784).map(&mut cell).collect();
         MaskedBox {
@@ -445,33 +455,13 @@ fn large_images_need_little_memory() {
     let text = String::from_utf8_lossy(&child.stdout);
     assert!(child.status.success(), "{text}");
     let Some(peak) = text.lines().find_map(|line| line.strip_prefix("peak ")) else {
-        println!("this system does not tell the peak");
-        assert!(!cfg!(target_os = "linux"), "{text}");
+        if cfg!(target_os = "linux") {
+            panic!("no peak in {text}");
+        }
+        println!("skipped: this system does not tell the peak");
         return;
     };
     let mib = peak.parse::<u64>().unwrap() / (1 << 20);
     println!("100 detections on 8000x4000 pixels: {mib} MiB at the peak, all in all");
     assert!(mib < 300, "{mib} MiB");
-}
-
-#[test]
-#[ignore = "a measurement: 100 detections at 800x1333"]
-fn paste_speed() {
-    let image = Size::new(1333, 800);
-    let found = detections(100, image);
-    let mut best = f64::INFINITY;
-    for _ in 0..20 {
-        let start = std::time::Instant::now();
-        let runs: usize = found
-            .iter()
-            .map(|found| {
-                paste_rle(&found.mask, found.detected.bbox, image, 0.5)
-                    .runs()
-                    .len()
-            })
-            .sum();
-        assert!(runs > 1000);
-        best = best.min(start.elapsed().as_secs_f64());
-    }
-    println!("{:.2} ms on one core", best * 1e3);
 }

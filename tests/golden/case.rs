@@ -20,6 +20,10 @@ pub const MAPS: f64 = 1e-4;
 /// Coordinates in pixels.
 pub const BOXES: f64 = 0.01;
 
+/// Pixels in which a mask may differ, and all masks of a picture together.
+pub const MASK_PIXELS: u64 = 3;
+pub const PICTURE_PIXELS: u64 = 20;
+
 /// Tolerances that depend on the size of the model.
 #[derive(Clone, Copy, Debug)]
 pub struct Tolerances {
@@ -75,15 +79,15 @@ impl ModelCase {
         }
     }
 
-    /// The detector built from `weights.safetensors`.
-    pub fn detector(&self, dialect: Dialect) -> Detector {
+    /// The checkpoint of `weights.safetensors`.
+    pub fn checkpoint(&self, dialect: Dialect) -> LoadedCheckpoint {
         let path = self.folder.join("weights.safetensors");
         let tensors = Tensors::read(&path).0.into_iter();
         let tensors = tensors.map(|(name, tensor)| {
             let values = tensor.f32().to_vec();
             (name, (tensor.shape, values))
         });
-        let checkpoint = LoadedCheckpoint {
+        LoadedCheckpoint {
             weights: Weights::from_memory(&path, tensors.collect()),
             config: self.config.clone(),
             dialect,
@@ -91,8 +95,12 @@ impl ModelCase {
             iou_head: IouHead::Trained,
             notes: Vec::new(),
             path,
-        };
-        Detector::new(&checkpoint, &Device::Cpu).unwrap()
+        }
+    }
+
+    /// The detector built from `weights.safetensors`.
+    pub fn detector(&self, dialect: Dialect) -> Detector {
+        Detector::new(&self.checkpoint(dialect), &Device::Cpu).unwrap()
     }
 
     /// How detections are selected.

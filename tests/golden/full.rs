@@ -4,16 +4,16 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use maskscope::config::{Config, Dialect};
+use maskscope::model::Detector;
 use maskscope::model::box_head::DetectedBox;
 use maskscope::model::pooler::ImageRoi;
-use maskscope::model::postprocess::MaskedBox;
+use maskscope::model::postprocess::{MaskedBox, to_image};
 use maskscope::model::rpn::{Proposals, RpnLevel};
-use maskscope::model::{Detector, InputBatch};
 use maskscope::structures::{BoxXyxy, ClassTable, ImageTransform, Size};
 use maskscope::weights::{IouHead, LoadedCheckpoint};
 use serde_json::Value;
 
-use super::case::{self, DIALECTS, MAPS, Tolerances, flat, variant};
+use super::case::{self, DIALECTS, MAPS, MASK_PIXELS, Tolerances, flat, variant};
 use super::formula;
 use super::matching::{Matched, Scored, Selection, matches};
 use crate::support::compare::Deviation;
@@ -299,28 +299,51 @@ impl Heads<'_> {
             self.within(part, &matched.got(&got), &want, FULL.scores);
         }
         self.check_mask_logits(&found, &matched);
+        self.check_masks(masked, &matched);
     }
 
-    /// The first masks only are stored.
+    /// The logits of the first masks only are stored.
     fn check_mask_logits(&self, found: &[DetectedBox], matched: &Matched) {
+        let stored = self
+            .golden
+            .tensors
+            .get(&format!("{}.mask_logits", variant(self.dialect)));
+        let stored: Vec<_> = stored
+            .f32()
+            .chunks_exact(stored.shape[1] * stored.shape[2])
+            .collect();
+        let first: Vec<_> = matched
+            .pairs()
+            .filter(|&(_, index)| index < stored.len())
+            .collect();
+        assert_eq!(first.len(), stored.len());
+        let found: Vec<_> = first.iter().map(|&(at, _)| found[at]).collect();
         let boxes: Vec<_> = found.iter().map(|found| found.bbox).collect();
         let pooler = &self.detector.mask_pooler;
         let features = pooler.pool(self.pyramid, &rois(&boxes)).unwrap();
-        let logits = self.detector.mask_head.forward(&features, found).unwrap();
+        let logits = self.detector.mask_head.forward(&features, &found).unwrap();
         let logits = logits.flatten_from(1).unwrap().to_vec2::<f32>().unwrap();
-        let mut checked = 0;
-        let stored: Vec<_> = self
-            .floats("mask_logits")
-            .chunks_exact(logits[0].len())
-            .collect();
-        for (at, reference) in matched.pairs() {
-            if let Some(want) = stored.get(reference) {
-                let part = format!("mask_logits {reference}");
-                self.within(&part, &logits[at], want, FULL.logits);
-                checked += 1;
-            }
+        for ((_, index), logits) in first.into_iter().zip(logits) {
+            let part = format!("mask_logits {index}");
+            self.within(&part, &logits, stored[index], FULL.logits);
         }
-        assert_eq!(checked, stored.len());
+    }
+
+    /// The areas of the pasted masks.
+    fn check_masks(&self, masked: &[MaskedBox], matched: &Matched) {
+        let size = self.golden.size();
+        let transform = ImageTransform::new(size, size, size);
+        let threshold = self.config.test_cfg.rcnn.mask_thr_binary as f32;
+        let found = timed("paste", || to_image(masked, &transform, threshold));
+        let areas = &self.golden.info["variants"][variant(self.dialect)]["mask_areas"];
+        for (at, index) in matched.pairs() {
+            let (got, want) = (found[at].mask.area(), areas[index].as_u64().unwrap());
+            let off = got.abs_diff(want);
+            assert!(
+                off <= MASK_PIXELS,
+                "mask {index} has {got} pixels, not {want}"
+            );
+        }
     }
 }
 
@@ -368,20 +391,5 @@ fn golden_full_size_model() {
             dialect,
         };
         heads.check(&levels);
-    }
-    drop((stages, pyramid, levels));
-    let transforms = vec![ImageTransform::new(size, size, size)];
-    let input = InputBatch { images, transforms };
-    let found = timed("detect, second run", || detector.detect(&input).unwrap());
-    let want: Vec<u64> =
-        serde_json::from_value(golden.info["variants"]["mmdet"]["mask_areas"].clone()).unwrap();
-    assert_eq!(found[0].len(), want.len());
-    for (at, (found, want)) in found[0].iter().zip(want).enumerate() {
-        let off = found.mask.area().abs_diff(want);
-        assert!(
-            off <= 3,
-            "mask {at} has {} pixels, not {want}",
-            found.mask.area()
-        );
     }
 }

@@ -6,12 +6,11 @@ use maskscope::data::{PreparedImage, RgbImage, prepare};
 use maskscope::model::{Detector, InputBatch};
 use maskscope::structures::{BoxXyxy, Detection, ImageTransform, Rle, Size};
 
-use super::case::{DIALECTS, ImageCase, ModelCase, TINY, each_image, variant};
+use super::case::{
+    DIALECTS, ImageCase, MASK_PIXELS, ModelCase, PICTURE_PIXELS, TINY, each_image, variant,
+};
 use super::matching::{Matched, Scored, Selection, matches};
 use crate::support::compare::Deviation;
-
-const MASK_PIXELS: u64 = 3;
-const PICTURE_PIXELS: u64 = 20;
 
 fn detect(
     detector: &Detector,
