@@ -46,5 +46,7 @@ fn refuse(error: &clap::Error) -> Exit {
 }
 
 fn open_window(_cli: &Cli) -> anyhow::Result<bool> {
+    cli::window::check_display()?;
+    // `maskscope::ui::run` belongs here, its error through `cli::window::explain`.
     anyhow::bail!("the window is not part of this build; `maskscope --help` lists the commands")
 }
