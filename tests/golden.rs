@@ -4,6 +4,7 @@
 //! the input tensor and from the picture to the end.
 
 mod case;
+mod edges;
 mod formats;
 mod formula;
 mod full;

@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
+    reason = "a test fails by panicking and prints its figures"
     reason = "a test fails by panicking and prints what it skips or measures"
 )]
 
@@ -19,5 +20,6 @@ mod golden;
 mod images;
 mod infer;
 mod ops;
+mod speed;
 mod support;
 mod weights;
