@@ -1,5 +1,16 @@
 //! COCO files: sets, prediction files, results, the RLE string codec. Wraps hotcoco's types.
 
+pub mod dataset;
+mod error;
+mod file;
+pub mod predictions;
+mod python_json;
+pub mod rle_string;
+
+pub use dataset::{Annotation, Annotations, Dataset, DatasetImage};
+pub use error::CocoError;
+pub use file::write_json;
+
 use crate::structures::{ClassTable, Detection, Size};
 
 /// The predictions of one image.
@@ -20,4 +31,6 @@ pub struct PredictionFile {
     pub images: Vec<PredictedImage>,
     /// Classes by label, as far as the predictions name them.
     pub classes: ClassTable,
+    /// What was left out or altered while reading, in sentences for the user.
+    pub notes: Vec<String>,
 }

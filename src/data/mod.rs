@@ -1,22 +1,23 @@
 //! From files to what the network sees: decode, resize, normalise, pad; and the synthetic set.
 
-use std::path::{Path, PathBuf};
+mod decode;
+mod error;
+mod folder;
+mod jpeg;
+mod orient;
+mod prepare;
+mod resize;
+pub mod synth;
+mod thumbnail;
 
-use crate::config::{Config, Dialect};
+pub use decode::{decode, probe};
+pub use error::{ImageError, MAX_PIXELS};
+pub use folder::{IMAGE_SUFFIXES, has_image_suffix, list_images};
+pub use prepare::{normalise, padded_size, prepare, resized_size};
+pub use resize::resize;
+pub use thumbnail::decode_thumbnail;
+
 use crate::structures::{ImageTransform, Size};
-
-/// Why an image could not be used; always names the file.
-#[derive(Debug, thiserror::Error)]
-pub enum ImageError {
-    /// The file could not be read.
-    #[error("cannot read {path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-}
 
 /// An 8-bit RGB image, upright as semantics.md 2.1 says.
 #[derive(Clone, Debug)]
@@ -34,27 +35,4 @@ pub struct PreparedImage {
     pub planes: Vec<f32>,
     /// How the image came to be so.
     pub transform: ImageTransform,
-}
-
-/// Decodes an image file. `declared` is the size that a COCO JSON gives, which decides about EXIF rotation.
-///
-/// # Errors
-/// Missing, empty, truncated, too large, of no readable format: each names the file.
-pub fn decode(path: &Path, _declared: Option<Size>) -> Result<RgbImage, ImageError> {
-    std::fs::read(path).map_err(|source| ImageError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(RgbImage {
-        size: Size::new(1, 1),
-        rgb: vec![0; 3],
-    })
-}
-
-/// Resizes, normalises and pads one image per configuration and dialect.
-pub fn prepare(image: &RgbImage, _config: &Config, _dialect: Dialect) -> PreparedImage {
-    PreparedImage {
-        planes: vec![0.0; 3],
-        transform: ImageTransform::new(image.size, image.size, image.size),
-    }
 }

@@ -1,3 +1,15 @@
 //! Long work on named threads: events out, pause and cancel in. Adaptors only, no logic.
 
+pub mod device;
+pub mod doctor;
+mod error;
+pub mod images;
 pub mod infer;
+pub mod infer_file;
+pub mod logging;
+mod memory;
+pub mod model;
+mod queue;
+
+pub use error::JobError;
+pub use memory::peak_memory;

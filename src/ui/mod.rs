@@ -1,1 +1,6 @@
 //! The window.
+
+pub mod canvas;
+pub mod colour;
+pub mod gpu;
+pub mod loader;

@@ -1,0 +1,127 @@
+//! Why a COCO file could not be read or written.
+
+use std::path::{Path, PathBuf};
+
+/// Why a COCO file could not be read or written; names the file, the place in it and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum CocoError {
+    /// The file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of no bytes.
+    #[error("{path} is empty (0 bytes): it was never written whole; make or copy it again")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is larger than anything that is read.
+    #[error("{path} has {bytes} bytes, at most {limit} are read: split it")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The JSON is broken, or not of the form expected.
+    #[error("{reason} (line {line}, column {column} of {path})")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+        /// 1-based line.
+        line: usize,
+        /// 1-based column, in bytes.
+        column: usize,
+    },
+    /// The file is JSON, but of another kind.
+    #[error("{path} is not {wanted}: it begins with {found}")]
+    Kind {
+        /// The file.
+        path: PathBuf,
+        /// What was expected.
+        wanted: &'static str,
+        /// What was found.
+        found: String,
+    },
+    /// An output could not be written; what is done is kept.
+    #[error("cannot write {path}: {source}; {kept}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+        /// What became of the work done so far.
+        kept: String,
+    },
+    /// Another run writes the same output.
+    #[error(
+        "{path} is being written by another run: wait for it, stop it, or choose another output"
+    )]
+    Busy {
+        /// The partial file.
+        path: PathBuf,
+    },
+    /// A number that JSON cannot hold.
+    #[error("{what} of a prediction on {image} is {value}, no finite number")]
+    NotFinite {
+        /// The image.
+        image: String,
+        /// Which number.
+        what: &'static str,
+        /// The number.
+        value: f64,
+    },
+    /// No data set lies where one was expected.
+    #[error("no COCO data set in {path}: {looked_for}")]
+    NoDataset {
+        /// The folder.
+        path: PathBuf,
+        /// What was looked for.
+        looked_for: String,
+    },
+    /// Several data sets lie where one was expected.
+    #[error("{path} holds several COCO data sets ({found}): name one of the files")]
+    Ambiguous {
+        /// The folder.
+        path: PathBuf,
+        /// The files.
+        found: String,
+    },
+    /// A set whose content hotcoco refuses.
+    #[error("{path} is no valid COCO data set: {reason}")]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl CocoError {
+    pub(super) fn read(path: &Path, source: std::io::Error) -> Self {
+        Self::Read {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(super) fn json(path: &Path, error: &serde_json::Error) -> Self {
+        // serde_json appends the place to its message; it has fields of its own here.
+        let text = error.to_string();
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        Self::Json {
+            path: path.to_owned(),
+            reason: text.strip_suffix(&place).unwrap_or(&text).to_owned(),
+            line: error.line(),
+            column: error.column(),
+        }
+    }
+}

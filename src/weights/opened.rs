@@ -1,0 +1,76 @@
+//! A checkpoint file opened: its tensors under their own names, and what it says about itself.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::error::WeightsError;
+use super::format::{self, Format, FormatError};
+use super::raw::RawTensor;
+use super::source::Source;
+use super::{mindspore, safetensors, torch};
+
+/// What a file of any format holds.
+#[derive(Debug)]
+pub(super) struct Opened {
+    /// The file.
+    pub path: PathBuf,
+    /// Its format.
+    pub format: Format,
+    /// In the order of the file.
+    pub tensors: Vec<(String, RawTensor)>,
+    /// `__metadata__` of safetensors.
+    pub metadata: BTreeMap<String, String>,
+    /// Class names of a PyTorch file.
+    pub classes: Option<Vec<String>>,
+    /// mmdetection's configuration text.
+    pub config_text: Option<String>,
+    /// What was left out while reading.
+    pub notes: Vec<String>,
+}
+
+impl Opened {
+    /// Maps and parses a file.
+    pub fn open(path: &Path) -> Result<Self, WeightsError> {
+        let source = Source::map(path).map_err(|source| WeightsError::Io {
+            source,
+            path: path.to_owned(),
+        })?;
+        Self::parse(path, &source).map_err(|source| WeightsError::Format {
+            source,
+            path: path.to_owned(),
+        })
+    }
+
+    fn parse(path: &Path, source: &std::sync::Arc<Source>) -> Result<Self, FormatError> {
+        let format = format::detect(source)?;
+        let mut opened = Self {
+            path: path.to_owned(),
+            format,
+            tensors: Vec::new(),
+            metadata: BTreeMap::new(),
+            classes: None,
+            config_text: None,
+            notes: Vec::new(),
+        };
+        match format {
+            Format::Safetensors => {
+                let file = safetensors::read(source)?;
+                opened.tensors = file.tensors;
+                opened.metadata = file.metadata;
+            }
+            Format::Mindspore => {
+                let file = mindspore::read(source)?;
+                opened.tensors = file.tensors;
+                opened.notes = file.notes;
+            }
+            Format::TorchZip | Format::TorchLegacy | Format::Pickle => {
+                let file = torch::read(source, format)?;
+                opened.tensors = file.tensors;
+                opened.classes = file.classes;
+                opened.config_text = file.config_text;
+                opened.notes = file.notes;
+            }
+        }
+        Ok(opened)
+    }
+}
