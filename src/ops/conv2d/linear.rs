@@ -171,20 +171,29 @@ impl PartTask<'_> {
         }
     }
 
-    /// The whole reduction of a tile that sticks out of the output.
+    /// All chunks of a tile that sticks out of the output, summed in the same order.
     #[inline(always)]
     unsafe fn ragged<S: Simd>(&self, panel: usize, block: usize) {
         let weights = self.layer.weights;
         let mut tile = [0.0f32; ROWS * WIDTH];
-        let mut product = self.product(panel, block, 0, weights.depth);
-        product.out = tile.as_mut_ptr();
+        let mut stride = 0;
         // SAFETY: the tile holds 8 rows of at most 48; only rows and columns of the output are copied.
         unsafe {
-            S::multiply(&product);
+            for k in (0..weights.depth).step_by(CHUNK) {
+                let depth = CHUNK.min(weights.depth - k);
+                let mut product = self.product(panel, block, k, depth);
+                product.out = tile.as_mut_ptr();
+                stride = product.out_stride;
+                if k > 0 {
+                    (product.add, product.add_stride) = (product.out, stride);
+                }
+                product.relu &= k + depth == weights.depth;
+                S::multiply(&product);
+            }
             let column = panel * WIDTH;
             let len = WIDTH.min(weights.outputs - column);
             for row in (block * ROWS..self.layer.rows).take(ROWS) {
-                let from = tile.as_ptr().add(row % ROWS * product.out_stride);
+                let from = tile.as_ptr().add(row % ROWS * stride);
                 let to = self.out.get().add(row * weights.outputs + column);
                 std::ptr::copy_nonoverlapping(from, to, len);
             }
