@@ -1,18 +1,22 @@
 //! One integration-test binary: linking is most of the cost of another.
-//! Every test against the library and the binary, in one program.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test fails by panicking"
+    clippy::print_stdout,
+    reason = "a test fails by panicking and prints what it skips or measures"
 )]
 
 mod architecture;
+#[cfg(feature = "gui")]
 mod canvas;
+mod cli;
 mod coco;
 mod config;
 mod data;
+mod document;
 mod golden;
+mod images;
 mod infer;
 mod ops;
 mod support;
