@@ -94,6 +94,25 @@ fn a_requested_image_arrives_whole_and_stays() {
 }
 
 #[test]
+fn a_very_large_image_is_shown_smaller_in_its_own_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.png");
+    write_png(&path, 200, 100);
+    let (service, woken) = start(ImageServiceOptions {
+        max_pixels: 5000,
+        ..options(None)
+    });
+    service.request_full(task(0, &path));
+    next_event(&service, &woken);
+    let image = service.full(0).unwrap().unwrap();
+    assert_eq!(
+        (image.size, image.pixels),
+        (Size::new(200, 100), Size::new(100, 50))
+    );
+    assert_eq!(image.rgba.len(), 100 * 50 * 4);
+}
+
+#[test]
 fn a_damaged_file_is_an_error_that_names_it_and_the_rest_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let good = folder.path().join("good.png");
@@ -121,11 +140,11 @@ fn thumbnails_come_from_the_disk_until_the_image_changes() {
     let files = || walk(&cache);
     let (service, woken) = start(options(Some(cache.clone())));
     let first = thumbnail(&service, &woken, task(0, &path)).unwrap();
-    assert_eq!(first.pixels, Size::new(50, 25));
+    assert_eq!(first.pixels, Size::new(64, 32));
     assert_eq!(files().len(), 1);
 
     // A mark that only the cached file can have.
-    let mark = image::RgbImage::from_pixel(50, 25, image::Rgb([200, 30, 30]));
+    let mark = image::RgbImage::from_pixel(64, 32, image::Rgb([200, 30, 30]));
     mark.save_with_format(&files()[0], image::ImageFormat::Jpeg)
         .unwrap();
     let (service, woken) = start(options(Some(cache.clone())));
@@ -144,7 +163,7 @@ fn thumbnails_come_from_the_disk_until_the_image_changes() {
     // Another content at the same path has another name.
     write_png(&path, 100, 100);
     let other = thumbnail(&service, &woken, task(0, &path)).unwrap();
-    assert_eq!(other.pixels, Size::new(50, 50));
+    assert_eq!(other.pixels, Size::new(64, 64));
     assert_eq!(files().len(), 2);
 
     std::fs::write(cache.join("mine.txt"), b"not ours").unwrap();

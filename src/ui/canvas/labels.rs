@@ -43,9 +43,11 @@ pub(super) fn place(wishes: &[Wish], canvas: Rect) -> Vec<(usize, Rect)> {
             continue;
         }
         let candidates = candidates(wish, canvas);
-        let free = candidates
-            .iter()
-            .find(|rect| placed.iter().all(|(_, other)| !rect.intersects(*other)));
+        let free = candidates.iter().find(|rect| {
+            placed
+                .iter()
+                .all(|(_, other)| !rect.intersect(*other).is_positive())
+        });
         match free {
             Some(&rect) => placed.push((wish.instance, rect)),
             None if wish.always => placed.push((wish.instance, candidates[0])),
@@ -200,5 +202,80 @@ pub(super) fn paint_boxes(
             4.0,
             3.0,
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egui::pos2;
+
+    const CANVAS: Rect = Rect::from_min_max(pos2(0.0, 0.0), pos2(400.0, 300.0));
+
+    fn wish(instance: usize, visible: Rect) -> Wish {
+        Wish {
+            instance,
+            visible,
+            size: vec2(80.0, 15.0),
+            always: false,
+        }
+    }
+
+    fn square(x: f32, y: f32, side: f32) -> Rect {
+        Rect::from_min_size(pos2(x, y), Vec2::splat(side))
+    }
+
+    #[test]
+    fn labels_lie_inside_their_box_and_never_on_each_other() {
+        let wishes: Vec<Wish> = (0..60)
+            .map(|i| {
+                let (x, y) = ((i * 37 % 300) as f32, (i * 53 % 200) as f32);
+                wish(i, square(x, y, 100.0))
+            })
+            .collect();
+        let placed = place(&wishes, CANVAS);
+        assert!(placed.len() > 20, "{} of 60", placed.len());
+        for (n, (i, rect)) in placed.iter().enumerate() {
+            assert!(CANVAS.contains_rect(*rect), "{rect:?}");
+            let around = wishes[*i].visible.expand2(vec2(1.0, 16.0));
+            assert!(around.contains_rect(*rect), "{rect:?} of {around:?}");
+            for (_, other) in &placed[..n] {
+                assert!(!rect.intersect(*other).is_positive(), "{rect:?} {other:?}");
+            }
+        }
+        assert_eq!(
+            placed[0].1.min, wishes[0].visible.min,
+            "the first has its choice"
+        );
+    }
+
+    #[test]
+    fn the_least_important_is_dropped_but_never_the_hovered() {
+        let narrow = square(50.0, 50.0, 30.0);
+        let mut wishes: Vec<Wish> = (0..12).map(|i| wish(i, narrow)).collect();
+        let placed = |wishes: &[Wish]| -> Vec<usize> {
+            place(wishes, CANVAS).iter().map(|(i, _)| *i).collect()
+        };
+        let without = placed(&wishes);
+        assert!(
+            without.len() < 12 && without.starts_with(&[0, 1]),
+            "{without:?}"
+        );
+        wishes[11].always = true;
+        assert!(placed(&wishes).contains(&11));
+    }
+
+    #[test]
+    fn a_tiny_mask_has_no_label_until_it_is_hovered() {
+        let mut one = wish(0, square(10.0, 10.0, 5.0));
+        assert!(place(&[one], CANVAS).is_empty());
+        one.always = true;
+        assert_eq!(place(&[one], CANVAS).len(), 1);
+    }
+
+    #[test]
+    fn a_canvas_smaller_than_a_label_is_no_panic() {
+        let canvas = Rect::from_min_size(pos2(5.0, 5.0), vec2(10.0, 4.0));
+        assert_eq!(place(&[wish(0, canvas.expand(50.0))], canvas).len(), 1);
     }
 }
