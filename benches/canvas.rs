@@ -254,9 +254,7 @@ impl Scene {
             thumbnail: None,
             image_size: None,
             instances: Some(&self.set),
-            shown: Some(&self.shown)
-                .map(Vec::as_slice)
-                .filter(|_| !self.set.is_empty()),
+            shown: Some(&self.shown),
             verdicts: None,
             ground_truth: None,
             ground_truth_verdicts: None,

@@ -216,3 +216,76 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
     }
     files
 }
+
+#[cfg(feature = "gui")]
+mod loader {
+    use super::*;
+    use maskscope::ui::loader::{ImageRef, Loaded, Loader};
+
+    /// Polls as frames do until `ready` says so.
+    fn frames<T>(
+        ctx: &egui::Context,
+        loader: &mut Loader,
+        mut ready: impl FnMut(&mut Loader) -> Option<T>,
+    ) -> T {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < end, "nothing arrived");
+            loader.poll(ctx);
+            if let Some(found) = ready(loader) {
+                return found;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    #[test]
+    fn neighbours_are_there_at_once_and_thumbnails_become_textures() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths: Vec<PathBuf> = (0..30)
+            .map(|i| folder.path().join(format!("{i}.png")))
+            .collect();
+        for path in &paths[..29] {
+            write_png(path, 40, 30);
+        }
+        let image = |index: usize| ImageRef {
+            index,
+            path: &paths[index],
+            declared: None,
+        };
+        let ctx = egui::Context::default();
+        let mut loader = Loader::new(&ctx, options(None));
+        let around: Vec<ImageRef<'_>> = [9, 11, 8, 12].map(image).to_vec();
+        frames(&ctx, &mut loader, |loader| {
+            match loader.image(image(10), &around) {
+                Loaded::Ready(found) => Some(found),
+                Loaded::Pending => None,
+                Loaded::Failed(error) => panic!("{error}"),
+            }
+        });
+        // Everything else waits behind the neighbours, so the last of them ends the wait.
+        std::thread::sleep(Duration::from_millis(200));
+        for index in [9, 11, 8, 12] {
+            let now = loader.image(image(index), &[]);
+            assert!(matches!(now, Loaded::Ready(_)), "{index} was prefetched");
+        }
+        let failed = frames(&ctx, &mut loader, |loader| {
+            let mut failed = None;
+            let mut textures = 0;
+            for index in 0..30 {
+                match loader.thumbnail(image(index)) {
+                    Loaded::Ready(texture) => {
+                        assert_eq!(texture.size, egui::vec2(40.0, 30.0));
+                        textures += 1;
+                    }
+                    Loaded::Failed(error) => failed = Some(error),
+                    Loaded::Pending => {}
+                }
+            }
+            failed.filter(|_| textures == 29)
+        });
+        assert!(failed.contains("29.png"), "{failed}");
+        loader.clear();
+        assert!(matches!(loader.thumbnail(image(0)), Loaded::Pending));
+    }
+}

@@ -2,7 +2,7 @@
 
 use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, Vec2, vec2};
 
-use super::instances::InstanceSet;
+use super::instances::{Bounds, Instance, InstanceSet};
 use super::view::Placement;
 use crate::ui::colour;
 
@@ -12,6 +12,8 @@ const FONT_SIZE: f32 = 10.5;
 const PADDING: Vec2 = vec2(4.0, 1.0);
 /// Width of the coloured bar at the left.
 const BAR: f32 = 3.0;
+/// Share of their strength that the labels of the others keep while one is selected.
+const BACK: f32 = 0.6;
 /// Labels drawn at most: more cannot be read.
 const MAX_LABELS: usize = 150;
 /// Instances considered at most, the most important first.
@@ -128,29 +130,37 @@ pub(super) fn paint(painter: &Painter, placement: &Placement, input: &LabelInput
     for (i, rect) in placed.iter().rev() {
         if let Some(galley) = galleys.remove(i) {
             let bar = Rect::from_min_size(rect.min, vec2(BAR, rect.height()));
-            painter.rect_filled(*rect, 2.0, colour::LABEL_BACKGROUND);
-            painter.rect_filled(bar, 1.0, (input.colours)(*i));
+            // One is selected: the labels of the others step back with their masks.
+            let back = input.always[1].is_some() && !input.always.contains(&Some(*i));
+            let strength = if back { BACK } else { 1.0 };
+            let faded = |colour: Color32| colour.gamma_multiply(strength);
+            painter.rect_filled(*rect, 2.0, faded(colour::LABEL_BACKGROUND));
+            painter.rect_filled(bar, 1.0, faded((input.colours)(*i)));
             let at = Align2::LEFT_CENTER
                 .align_size_within_rect(galley.size(), rect.translate(vec2(PADDING.x + BAR, 0.0)));
-            painter.galley(at.min, galley, colour::LABEL_TEXT);
+            painter.galley_with_override_text_color(at.min, galley, faded(colour::LABEL_TEXT));
         }
     }
 }
 
 /// The pixels of a mask in points; its box where the mask is empty.
-fn box_rect(instance: &super::Instance, placement: &Placement) -> Rect {
-    let b = instance.bounds;
-    if b.is_empty() {
+fn box_rect(instance: &Instance, placement: &Placement) -> Rect {
+    if instance.bounds.is_empty() {
         return detection_rect(instance, placement);
     }
+    bounds_rect(instance.bounds, placement)
+}
+
+/// Pixels of the image in points.
+pub(super) fn bounds_rect(bounds: Bounds, placement: &Placement) -> Rect {
     Rect::from_min_max(
-        placement.points_from_image(b.left as f32, b.top as f32),
-        placement.points_from_image(b.right as f32, b.bottom as f32),
+        placement.points_from_image(bounds.left as f32, bounds.top as f32),
+        placement.points_from_image(bounds.right as f32, bounds.bottom as f32),
     )
 }
 
 /// The box of a detection in points.
-fn detection_rect(instance: &super::Instance, placement: &Placement) -> Rect {
+fn detection_rect(instance: &Instance, placement: &Placement) -> Rect {
     let b = instance.bbox;
     Rect::from_min_max(
         placement.points_from_image(b.x as f32, b.y as f32),
