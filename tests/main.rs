@@ -1,7 +1,23 @@
-//! Every test against the library and the binary, in one program.
+//! One integration-test binary: linking is most of the cost of another.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and prints what it skips or measures"
+)]
+
+mod architecture;
 #[cfg(feature = "gui")]
 mod canvas;
+mod cli;
 mod coco;
+mod config;
 mod data;
+mod document;
+mod golden;
 mod images;
+mod infer;
+mod ops;
+mod support;
+mod weights;

@@ -1,4 +1,61 @@
-//! What is open: images, predictions, annotations, filters. No egui.
+//! What is open: images, predictions, annotations, the model, the job that runs. No egui; it survives without a window.
+//!
+//! Nothing here waits: opening, inference, annotations and export run on threads; `poll` takes in what they finished.
+
+pub mod filter;
+mod images_list;
+mod open;
+pub mod ranking;
+mod running;
+pub mod settings;
+mod state;
+mod truth;
+
+use std::path::Path;
+use std::sync::Arc;
 
 pub use crate::jobs::images;
-pub use crate::jobs::infer::ImageTask;
+pub use crate::jobs::infer::{ImageTask, ModelRequest, ModelSummary};
+pub use crate::jobs::logging;
+pub use images_list::{ImageEntry, ImageState};
+pub use state::{Document, ModelState, Notice, NoticeKind, Progress, Source, SourceKind};
+pub use truth::{Truth, TruthInstance, TruthState};
+
+/// Called from threads when `poll` has something to take in.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// What a path is, by name and first bytes: decides what dropping or opening it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathKind {
+    /// A folder of images.
+    Folder,
+    /// An image.
+    Image,
+    /// A COCO JSON, or a folder laid out as a COCO set.
+    CocoSet,
+    /// A prediction JSON or COCO results.
+    Predictions,
+    /// Weights.
+    Checkpoint,
+    /// Nothing that can be opened.
+    Unknown,
+}
+
+impl PathKind {
+    /// What opening it does, for the drop hint.
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::Folder => "Open the folder",
+            Self::Image => "Open the image",
+            Self::CocoSet => "Open the COCO set",
+            Self::Predictions => "Open the predictions",
+            Self::Checkpoint => "Load the checkpoint",
+            Self::Unknown => "Maskscope cannot open this",
+        }
+    }
+
+    /// Looks at the name and, for a JSON, at its first bytes. Quick enough for a drop hint.
+    pub fn of(path: &Path) -> Self {
+        open::kind_of(path)
+    }
+}

@@ -1,13 +1,19 @@
 //! Inference over a list of images in the background.
 
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::model::{self, LoadedModel};
+use super::queue::TaskQueue;
+use crate::data::{self, PreparedImage};
 
 use crate::structures::{ClassTable, Detection, Size};
 
 /// Which model to run and how.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelRequest {
     /// Checkpoint file of any format.
     pub checkpoint: PathBuf,
@@ -101,35 +107,321 @@ pub enum InferEvent {
     Fatal(String),
 }
 
+/// Images over which the speed is averaged.
+const SPEED_WINDOW: usize = 16;
+/// A thread that waits looks at the cancel flag this often at least.
+const PATIENCE: Duration = Duration::from_millis(200);
+
 /// A running job. Dropping it cancels.
-pub struct InferJob {}
+pub struct InferJob {
+    shared: Arc<Shared>,
+    positions: HashMap<usize, usize>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    cancelled: AtomicBool,
+    paused: AtomicBool,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+struct State {
+    queue: TaskQueue<ImageTask>,
+    ready: VecDeque<Ready>,
+    /// The decoder has handed over its last image.
+    decoded_all: bool,
+    failed: usize,
+    events: VecDeque<InferEvent>,
+    ended: bool,
+}
+
+struct Ready {
+    index: usize,
+    size: Size,
+    prepared: PreparedImage,
+}
 
 impl InferJob {
     /// Loads the model and runs it over `tasks` on a thread of its own. `wake` is called after every event.
     pub fn start(
-        _model: ModelRequest,
-        _tasks: Vec<ImageTask>,
-        _wake: impl Fn() + Send + Sync + 'static,
+        model: ModelRequest,
+        tasks: Vec<ImageTask>,
+        wake: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        Self {}
+        let positions = tasks
+            .iter()
+            .enumerate()
+            .map(|(at, task)| (task.index, at))
+            .collect();
+        let total = tasks.len();
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                queue: TaskQueue::new(tasks),
+                ready: VecDeque::new(),
+                decoded_all: false,
+                failed: 0,
+                events: VecDeque::new(),
+                ended: false,
+            }),
+            changed: Condvar::new(),
+            cancelled: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+            wake: Box::new(wake),
+        });
+        let worker = Arc::clone(&shared);
+        let started = std::thread::Builder::new()
+            .name("infer".into())
+            .spawn(move || {
+                let work = std::panic::AssertUnwindSafe(|| run(&worker, &model, total));
+                // A bug in one operation must end the job with a message, not the program.
+                let last = std::panic::catch_unwind(work).unwrap_or_else(|_| {
+                    InferEvent::Fatal("the job broke; the log holds the details".into())
+                });
+                worker.finish(last);
+            });
+        if let Err(error) = started {
+            shared.finish(InferEvent::Fatal(format!("cannot start a thread: {error}")));
+        }
+        Self { shared, positions }
     }
 
     /// The image that the user looks at comes first, then its neighbours.
-    pub fn prioritise(&self, _index: usize) {}
+    pub fn prioritise(&self, index: usize) {
+        if let Some(&position) = self.positions.get(&index) {
+            self.shared.lock().queue.prioritise(position);
+        }
+    }
 
     /// Holds the job between images, or lets it go on.
-    pub fn set_paused(&self, _paused: bool) {}
+    pub fn set_paused(&self, paused: bool) {
+        self.shared.paused.store(paused, Ordering::Relaxed);
+        self.shared.changed.notify_all();
+    }
 
     /// Whether the job is held.
     pub fn is_paused(&self) -> bool {
-        false
+        self.shared.paused.load(Ordering::Relaxed)
     }
 
     /// Stops after the image in hand.
-    pub fn cancel(&self) {}
+    pub fn cancel(&self) {
+        self.shared.cancelled.store(true, Ordering::Relaxed);
+        self.shared.changed.notify_all();
+    }
 
     /// Events since the last call, without waiting.
     pub fn events(&self) -> Vec<InferEvent> {
-        Vec::new()
+        self.shared.lock().events.drain(..).collect()
+    }
+
+    /// The next event; waits for it at most `patience`. `None` when time is up or the job has ended.
+    pub fn wait_event(&self, patience: Duration) -> Option<InferEvent> {
+        let deadline = Instant::now() + patience;
+        let mut state = self.shared.lock();
+        loop {
+            if let Some(event) = state.events.pop_front() {
+                return Some(event);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if state.ended || left.is_zero() {
+                return None;
+            }
+            state = self.shared.wait(state, left);
+        }
+    }
+}
+
+impl Drop for InferJob {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, patience: Duration) -> MutexGuard<'a, State> {
+        self.changed
+            .wait_timeout(state, patience)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+    }
+
+    fn send(&self, event: InferEvent) {
+        self.lock().events.push_back(event);
+        self.changed.notify_all();
+        (self.wake)();
+    }
+
+    fn fail(&self, index: usize, error: String) {
+        self.lock().failed += 1;
+        self.send(InferEvent::Failed { index, error });
+    }
+
+    fn finish(&self, last: InferEvent) {
+        self.lock().ended = true;
+        self.send(last);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+/// Loads, then decodes on a second thread while the network runs on this one.
+fn run(shared: &Shared, request: &ModelRequest, total: usize) -> InferEvent {
+    let model = match model::load(request) {
+        Ok(model) => model,
+        Err(error) => return InferEvent::Fatal(error.to_string()),
+    };
+    shared.send(InferEvent::ModelLoaded(model.summary.clone()));
+    std::thread::scope(|scope| {
+        let decoder = std::thread::Builder::new()
+            .name("infer-decode".into())
+            .spawn_scoped(scope, || decode_all(shared, &model));
+        match decoder {
+            Ok(_) => detect_all(shared, &model, total),
+            Err(error) => InferEvent::Fatal(format!("cannot start a thread: {error}")),
+        }
+    })
+}
+
+fn decode_all(shared: &Shared, model: &LoadedModel) {
+    // One batch in hand and one image ahead: hides decoding, bounds memory for large photos.
+    let capacity = model.batch_size() + 1;
+    while let Some(task) = next_task(shared, capacity) {
+        let decoded = std::panic::catch_unwind(|| data::decode(&task.path, task.declared));
+        let ready = match decoded {
+            Ok(Ok(image)) => Ready {
+                index: task.index,
+                size: image.size,
+                prepared: model.prepare(&image),
+            },
+            Ok(Err(error)) => {
+                shared.fail(task.index, error.to_string());
+                continue;
+            }
+            Err(_) => {
+                let file = task.path.display();
+                shared.fail(
+                    task.index,
+                    format!("{file}: the decoder broke on this file"),
+                );
+                continue;
+            }
+        };
+        shared.lock().ready.push_back(ready);
+        shared.changed.notify_all();
+    }
+    shared.lock().decoded_all = true;
+    shared.changed.notify_all();
+}
+
+/// Waits for room and hands out the next image; `None` at the end or when cancelled.
+fn next_task(shared: &Shared, capacity: usize) -> Option<ImageTask> {
+    let mut state = shared.lock();
+    loop {
+        if shared.is_cancelled() {
+            return None;
+        }
+        if state.ready.len() < capacity {
+            return state.queue.next();
+        }
+        state = shared.wait(state, PATIENCE);
+    }
+}
+
+fn detect_all(shared: &Shared, model: &LoadedModel, total: usize) -> InferEvent {
+    let mut meter = Meter::new(total);
+    loop {
+        let batch = next_batch(shared, model.batch_size());
+        if shared.is_cancelled() {
+            return InferEvent::Cancelled;
+        }
+        if batch.is_empty() {
+            return InferEvent::Finished {
+                failed: shared.lock().failed,
+            };
+        }
+        let sizes: Vec<_> = batch
+            .iter()
+            .map(|ready| (ready.index, ready.size))
+            .collect();
+        for &(index, _) in &sizes {
+            shared.send(InferEvent::Started { index });
+        }
+        match model.detect(batch.into_iter().map(|ready| ready.prepared).collect()) {
+            Ok(detections) => {
+                meter.detected += sizes.len();
+                for ((index, size), detections) in sizes.into_iter().zip(detections) {
+                    let detections = Arc::new(detections);
+                    shared.send(InferEvent::Detected {
+                        index,
+                        size,
+                        detections,
+                    });
+                }
+            }
+            // NaN or a failed allocation would meet every further image too.
+            Err(error) => return InferEvent::Fatal(error.to_string()),
+        }
+        let failed = shared.lock().failed;
+        shared.send(meter.progress(failed));
+    }
+}
+
+/// Waits for decoded images; empty when there are no more or the job is cancelled.
+fn next_batch(shared: &Shared, batch: usize) -> Vec<Ready> {
+    let mut state = shared.lock();
+    loop {
+        let paused = shared.paused.load(Ordering::Relaxed);
+        let enough = state.ready.len() >= batch || state.decoded_all;
+        if shared.is_cancelled() || (enough && !paused) {
+            let taken = batch.min(state.ready.len());
+            let batch = state.ready.drain(..taken).collect();
+            shared.changed.notify_all();
+            return batch;
+        }
+        state = shared.wait(state, PATIENCE);
+    }
+}
+
+/// Speed over the last images and the time left.
+struct Meter {
+    detected: usize,
+    total: usize,
+    times: VecDeque<(Instant, usize)>,
+}
+
+impl Meter {
+    fn new(total: usize) -> Self {
+        Self {
+            detected: 0,
+            total,
+            times: VecDeque::from([(Instant::now(), 0)]),
+        }
+    }
+
+    fn progress(&mut self, failed: usize) -> InferEvent {
+        let now = Instant::now();
+        self.times.push_back((now, self.detected));
+        if self.times.len() > SPEED_WINDOW + 1 {
+            self.times.pop_front();
+        }
+        let (since, before) = self.times.front().copied().unwrap_or((now, 0));
+        let seconds = now.duration_since(since).as_secs_f64().max(1e-9);
+        let images_per_second = (self.detected - before) as f64 / seconds;
+        let done = self.detected + failed;
+        let left = self.total.saturating_sub(done);
+        let eta = Duration::try_from_secs_f64(left as f64 / images_per_second).ok();
+        InferEvent::Progress {
+            done,
+            total: self.total,
+            images_per_second,
+            eta,
+        }
     }
 }

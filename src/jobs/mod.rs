@@ -1,4 +1,18 @@
 //! Long work on named threads: events out, pause and cancel in. Adaptors only, no logic.
 
+pub mod checkpoint;
+pub mod device;
+pub mod doctor;
+mod error;
 pub mod images;
 pub mod infer;
+pub mod infer_file;
+pub mod logging;
+mod memory;
+pub mod model;
+mod queue;
+pub mod sets;
+pub mod synth;
+
+pub use error::JobError;
+pub use memory::peak_memory;

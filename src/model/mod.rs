@@ -1,9 +1,37 @@
 //! Mask Scoring R-CNN. No IO.
+//!
+//! Axes: N images, H and W of the input; R RoIs; S = 28 rows and columns of a mask.
+
+pub mod anchors;
+pub mod box_coder;
+pub mod box_head;
+pub mod fpn;
+pub mod mask_head;
+pub mod mask_iou_head;
+mod params;
+pub mod pooler;
+pub mod postprocess;
+pub mod resnet;
+pub mod rpn;
 
 use candle_core::{Device, Tensor};
 
+use crate::config::{Proposals as ProposalRules, TestRcnn};
+use crate::ops::sigmoid_tensor;
 use crate::structures::{Detection, ImageTransform};
-use crate::weights::{LoadedCheckpoint, WeightsError};
+use crate::weights::{IouHead, LoadedCheckpoint, WeightsError};
+use box_head::{BoxHead, DetectedBox};
+use fpn::Fpn;
+use mask_head::MaskHead;
+use mask_iou_head::MaskIouHead;
+use params::Params;
+use pooler::{ImageRoi, RoiPooler};
+use postprocess::{MaskedBox, to_image};
+use resnet::ResNet;
+use rpn::RpnHead;
+
+/// Detections per pass through the mask heads: about 300 MB of activations at full size.
+const MASK_CHUNK: usize = 128;
 
 /// Why a model could not be built or run.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +39,12 @@ pub enum ModelError {
     /// A weight is missing or has another shape.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// A weight is not a number.
+    #[error("weight {name} holds NaN or infinity: the checkpoint is damaged; use another one")]
+    BrokenWeight {
+        /// Canonical name.
+        name: String,
+    },
     /// A tensor operation failed.
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),
@@ -19,6 +53,14 @@ pub enum ModelError {
     Nan {
         /// Where it was noticed.
         stage: &'static str,
+    },
+    /// A batch that does not fit together.
+    #[error("a batch of {images} images came with {transforms} transforms")]
+    Batch {
+        /// Images in the tensor.
+        images: usize,
+        /// Transforms beside it.
+        transforms: usize,
     },
 }
 
@@ -31,24 +73,155 @@ pub struct InputBatch {
     pub transforms: Vec<ImageTransform>,
 }
 
-/// The whole network with its weights.
-#[derive(Debug)]
-pub struct Detector {}
+/// The whole network with its weights. The parts are public so that each stage can be run and measured alone.
+#[derive(Debug, Clone)]
+pub struct Detector {
+    /// Image -> C2..C5.
+    pub backbone: ResNet,
+    /// C2..C5 -> P2..P6.
+    pub fpn: Fpn,
+    /// P2..P6 -> proposals.
+    pub rpn: RpnHead,
+    /// Proposals -> boxes with class and score.
+    pub box_head: BoxHead,
+    /// Features of detections for the two mask heads.
+    pub mask_pooler: RoiPooler,
+    /// Detections -> masks.
+    pub mask_head: MaskHead,
+    /// Masks -> their predicted IoU; none for a model without a trained head.
+    pub mask_iou_head: Option<MaskIouHead>,
+    proposal_rules: ProposalRules,
+    selection: TestRcnn,
+}
 
 impl Detector {
     /// Builds the network of `checkpoint.config` from its weights on `device`.
     ///
     /// # Errors
-    /// A missing or misshapen weight.
-    pub fn new(_checkpoint: &LoadedCheckpoint, _device: &Device) -> Result<Self, ModelError> {
-        Ok(Self {})
+    /// A missing, misshapen or damaged weight.
+    pub fn new(checkpoint: &LoadedCheckpoint, device: &Device) -> Result<Self, ModelError> {
+        let (config, dialect) = (&checkpoint.config, checkpoint.dialect);
+        let params = &Params {
+            weights: &checkpoint.weights,
+            device,
+        };
+        Ok(Self {
+            backbone: ResNet::new(params, &config.backbone)?,
+            fpn: Fpn::new(params, &config.neck.fpn)?,
+            rpn: RpnHead::new(params, &config.rpn, dialect)?,
+            box_head: BoxHead::new(params, config, dialect)?,
+            mask_pooler: RoiPooler::new(&config.mask_roi),
+            mask_head: MaskHead::new(params, config)?,
+            mask_iou_head: match checkpoint.iou_head {
+                IouHead::Trained => Some(MaskIouHead::new(params, config)?),
+                IouHead::Untrained => None,
+            },
+            proposal_rules: config.test_cfg.rpn.clone(),
+            selection: config.test_cfg.rcnn.clone(),
+        })
     }
 
     /// Detections of each image, best score first.
     ///
     /// # Errors
-    /// NaN in weights or input; a failed tensor operation.
+    /// NaN in the input or overflow in the network; a batch that does not fit together; a failed tensor operation.
     pub fn detect(&self, input: &InputBatch) -> Result<Vec<Vec<Detection>>, ModelError> {
-        Ok(input.transforms.iter().map(|_| Vec::new()).collect())
+        check_input(input)?;
+        let pyramid = self.fpn.forward(&self.backbone.forward(&input.images)?)?;
+        let levels = self.rpn.forward(&pyramid)?;
+        let proposals = self
+            .rpn
+            .propose(&levels, &input.transforms, &self.proposal_rules)?;
+        let boxes = self
+            .box_head
+            .detect(&pyramid, &proposals, &input.transforms)?;
+        let masked = self.masks(&pyramid, &boxes)?;
+        let threshold = self.selection.mask_thr_binary as f32;
+        let images = masked.iter().zip(&input.transforms);
+        Ok(images
+            .map(|(found, transform)| to_image(found, transform, threshold))
+            .collect())
     }
+
+    /// Pyramid levels and the boxes of each image -> the same boxes with mask and predicted mask IoU.
+    ///
+    /// # Errors
+    /// NaN or infinite outputs; a failed tensor operation.
+    pub fn masks(
+        &self,
+        pyramid: &[Tensor],
+        boxes: &[Vec<DetectedBox>],
+    ) -> Result<Vec<Vec<MaskedBox>>, ModelError> {
+        let of_image = |(image, found): (usize, &Vec<DetectedBox>)| {
+            let mut masked = Vec::with_capacity(found.len());
+            for found in found.chunks(MASK_CHUNK) {
+                masked.extend(self.mask_chunk(pyramid, image, found)?);
+            }
+            Ok(masked)
+        };
+        boxes.iter().enumerate().map(of_image).collect()
+    }
+
+    fn mask_chunk(
+        &self,
+        pyramid: &[Tensor],
+        image: usize,
+        found: &[DetectedBox],
+    ) -> Result<Vec<MaskedBox>, ModelError> {
+        let roi = |found: &DetectedBox| ImageRoi {
+            image,
+            bbox: found.bbox,
+        };
+        let rois: Vec<ImageRoi> = found.iter().map(roi).collect();
+        let features = self.mask_pooler.pool(pyramid, &rois)?;
+        let masks = sigmoid_tensor(&self.mask_head.forward(&features, found)?)?;
+        let ious = match &self.mask_iou_head {
+            Some(head) => head
+                .score(&features, &masks, found)?
+                .to_vec1::<f32>()?
+                .into_iter()
+                .map(Some)
+                .collect(),
+            None => vec![None; found.len()],
+        };
+        let masks = masks.flatten_from(1)?.to_vec2::<f32>()?; // (R,S,S) -> (R,S·S)
+        let not_finite = |values: &[f32]| values.iter().any(|value| !value.is_finite());
+        if masks.iter().any(|mask| not_finite(mask)) {
+            return Err(ModelError::Nan { stage: "masks" });
+        }
+        if ious.iter().flatten().any(|iou: &f32| !iou.is_finite()) {
+            return Err(ModelError::Nan { stage: "mask IoU" });
+        }
+        let rows = found.iter().zip(masks).zip(ious);
+        Ok(rows
+            .map(|((&detected, mask), mask_iou)| MaskedBox {
+                detected,
+                mask,
+                mask_iou,
+            })
+            .collect())
+    }
+}
+
+fn check_input(input: &InputBatch) -> Result<(), ModelError> {
+    let (images, ..) = input.images.dims4()?;
+    if images != input.transforms.len() {
+        return Err(ModelError::Batch {
+            images,
+            transforms: input.transforms.len(),
+        });
+    }
+    // A ReLU may turn NaN into 0, so that it must be found before the first one.
+    let sum = input.images.sum_all()?.to_scalar::<f32>()?;
+    if sum.is_finite() {
+        Ok(())
+    } else {
+        Err(ModelError::Nan { stage: "the input" })
+    }
+}
+
+/// Labels of detections as indices for candle: (R).
+fn label_tensor(detections: &[DetectedBox], device: &Device) -> candle_core::Result<Tensor> {
+    let labels: Vec<u32> = detections.iter().map(|found| found.label as u32).collect();
+    Tensor::from_vec(labels, detections.len(), device)
 }

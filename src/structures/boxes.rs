@@ -42,6 +42,13 @@ impl BoxXyxy {
         inter / (self.area() + other.area() - inter)
     }
 
+    /// Whether every coordinate is a finite number.
+    pub fn is_finite(self) -> bool {
+        [self.x1, self.y1, self.x2, self.y2]
+            .iter()
+            .all(|edge| edge.is_finite())
+    }
+
     /// Every coordinate clamped into `[0, width] × [0, height]`.
     pub fn clamp_to(self, width: f32, height: f32) -> Self {
         Self {

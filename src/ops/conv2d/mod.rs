@@ -1,8 +1,35 @@
 //! Convolution with bias, residual and ReLU fused: the hot path of the network.
 //!
+//! On the CPU in f32 these layers run on kernels of their own: Winograd for 3×3 of stride 1, panels for the rest, one
+//! micro kernel below both (AVX-512, AVX2 or plain, chosen at run time). Elsewhere they are candle's operations.
+//!
 //! Axes: N images or RoIs, I and O channels, H and W.
 
-use candle_core::{Result, Tensor};
+use std::sync::Arc;
+
+use candle_core::{DType, Result, Tensor};
+
+use op::{Frozen, Kind, Layer, Prepared, Trainable};
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod kernel;
+mod linear;
+mod op;
+mod pack;
+mod panel;
+mod portable;
+#[cfg(test)]
+mod reference;
+mod shape;
+mod simd;
+#[cfg(test)]
+mod tests;
+mod tiles;
+mod transform;
+mod winograd;
 
 /// What follows the sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,15 +40,18 @@ pub enum Activation {
     Relu,
 }
 
+impl Activation {
+    fn forward(self, y: Tensor) -> Result<Tensor> {
+        match self {
+            Self::None => Ok(y),
+            Self::Relu => y.relu(),
+        }
+    }
+}
+
 /// A convolution layer with its weights prepared once.
 #[derive(Debug, Clone)]
-pub struct Conv2d {
-    weight: Tensor,
-    bias: Tensor,
-    stride: usize,
-    padding: usize,
-    activation: Activation,
-}
+pub struct Conv2d(Weighted);
 
 impl Conv2d {
     /// `weight` (O,I,kh,kw), `bias` (O); the same stride and zero padding on both axes.
@@ -32,92 +62,127 @@ impl Conv2d {
         padding: usize,
         activation: Activation,
     ) -> Result<Self> {
-        Ok(Self {
-            weight,
-            bias,
-            stride,
-            padding,
-            activation,
-        })
+        let kind = Kind::Conv { stride, padding };
+        Ok(Self(Weighted::new(kind, weight, bias, activation)?))
     }
 
     /// (N,I,H,W) -> (N,O,H',W'), `activation(conv(x) + bias)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.finish(self.sum(x)?)
+        self.0.forward(x)
     }
 
     /// (N,I,H,W) and (N,O,H',W') -> (N,O,H',W'), `activation(conv(x) + bias + residual)`.
     pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        self.finish((self.sum(x)? + residual)?)
-    }
-
-    fn sum(&self, x: &Tensor) -> Result<Tensor> {
-        x.conv2d(&self.weight, self.padding, self.stride, 1, 1)?
-            .broadcast_add(&self.bias.reshape((1, (), 1, 1))?)
-    }
-
-    fn finish(&self, y: Tensor) -> Result<Tensor> {
-        match self.activation {
-            Activation::None => Ok(y),
-            Activation::Relu => y.relu(),
-        }
+        self.0.forward_add(x, residual)
     }
 }
 
 /// A fully connected layer with its weights prepared once.
 #[derive(Debug, Clone)]
-pub struct Linear {
-    weight: Tensor,
-    bias: Tensor,
-    activation: Activation,
-}
+pub struct Linear(Weighted);
 
 impl Linear {
     /// `weight` (O,I), `bias` (O).
     pub fn new(weight: Tensor, bias: Tensor, activation: Activation) -> Result<Self> {
-        Ok(Self {
-            weight,
-            bias,
-            activation,
-        })
+        let weighted = Weighted::new(Kind::Linear, weight, bias, activation)?;
+        Ok(Self(weighted))
     }
 
     /// (R,I) -> (R,O), `activation(x·Wᵀ + bias)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = x.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)?;
-        match self.activation {
-            Activation::None => Ok(y),
-            Activation::Relu => y.relu(),
-        }
+        self.0.forward(x)
     }
 }
 
 /// The 2×2 deconvolution of stride 2 (no overlap) of the mask head.
 #[derive(Debug, Clone)]
-pub struct Deconv2x2 {
-    weight: Tensor,
-    bias: Tensor,
-    activation: Activation,
-}
+pub struct Deconv2x2(Weighted);
 
 impl Deconv2x2 {
     /// `weight` (I,O,2,2) as PyTorch's ConvTranspose2d has it, `bias` (O).
     pub fn new(weight: Tensor, bias: Tensor, activation: Activation) -> Result<Self> {
-        Ok(Self {
-            weight,
-            bias,
-            activation,
-        })
+        let weighted = Weighted::new(Kind::Deconv2x2, weight, bias, activation)?;
+        Ok(Self(weighted))
     }
 
     /// (R,I,H,W) -> (R,O,2H,2W): `out[o, 2y+i, 2x+j] = b[o] + Σ_c in[c,y,x]·W[c,o,i,j]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = x
-            .conv_transpose2d(&self.weight, 0, 0, 2, 1)?
-            .broadcast_add(&self.bias.reshape((1, (), 1, 1))?)?;
-        match self.activation {
-            Activation::None => Ok(y),
-            Activation::Relu => y.relu(),
+        self.0.forward(x)
+    }
+}
+
+/// The three layers: what they share.
+#[derive(Debug, Clone)]
+struct Weighted(Frozen);
+
+impl Weighted {
+    fn new(kind: Kind, weight: Tensor, bias: Tensor, activation: Activation) -> Result<Self> {
+        Ok(Self(Frozen {
+            layer: Layer { kind, activation },
+            weight: weight.contiguous()?,
+            bias: bias.contiguous()?,
+            prepared: Arc::new(Prepared::default()),
+        }))
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let own = &self.0;
+        if !self.is_fast(x) {
+            own.layer.activation.forward(self.plain_sum(x)?)
+        } else if self.is_trainable() {
+            x.contiguous()?
+                .apply_op3(&own.weight, &own.bias, Trainable(own.layer))
+        } else {
+            x.contiguous()?.apply_op1(own.clone())
         }
     }
+
+    fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        let own = &self.0;
+        if !self.is_fast(x) || !is_cpu_f32(residual) {
+            own.layer
+                .activation
+                .forward((self.plain_sum(x)? + residual)?)
+        } else if self.is_trainable() {
+            let layer = Layer {
+                activation: Activation::None,
+                ..own.layer
+            };
+            let sum = x
+                .contiguous()?
+                .apply_op3(&own.weight, &own.bias, Trainable(layer))?;
+            own.layer.activation.forward((sum + residual)?)
+        } else {
+            x.contiguous()?
+                .apply_op2(&residual.contiguous()?, own.clone())
+        }
+    }
+
+    /// Whether the kernels of this module can do it.
+    fn is_fast(&self, x: &Tensor) -> bool {
+        is_cpu_f32(x) && is_cpu_f32(&self.0.weight) && is_cpu_f32(&self.0.bias)
+    }
+
+    /// Whether a gradient may be asked of the weights; then they may also change, and nothing is prepared.
+    fn is_trainable(&self) -> bool {
+        self.0.weight.track_op() || self.0.bias.track_op()
+    }
+
+    /// The sum with bias by candle's operations.
+    fn plain_sum(&self, x: &Tensor) -> Result<Tensor> {
+        let (weight, bias) = (&self.0.weight, &self.0.bias);
+        match self.0.layer.kind {
+            Kind::Conv { stride, padding } => x
+                .conv2d(weight, padding, stride, 1, 1)?
+                .broadcast_add(&bias.reshape((1, (), 1, 1))?),
+            Kind::Linear => x.matmul(&weight.t()?)?.broadcast_add(bias),
+            Kind::Deconv2x2 => x
+                .conv_transpose2d(weight, 0, 0, 2, 1)?
+                .broadcast_add(&bias.reshape((1, (), 1, 1))?),
+        }
+    }
+}
+
+fn is_cpu_f32(x: &Tensor) -> bool {
+    x.device().is_cpu() && x.dtype() == DType::F32
 }

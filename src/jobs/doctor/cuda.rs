@@ -1,0 +1,194 @@
+//! The CUDA driver, looked up at run time: a machine without one is an answer, not an error.
+#![allow(
+    unsafe_code,
+    reason = "cudarc declares the look-up of the driver library and its calls unsafe"
+)]
+
+use cudarc::driver::{result, sys};
+use serde_json::{Value, json};
+
+use super::cpu::gib;
+use super::{Check, Remedy, State};
+
+/// Name of the thread on which the driver is asked. cudarc panics where a library of the driver's name lacks the
+/// driver's functions; a panic on this thread is an answer and not to be reported.
+pub const PROBE_THREAD: &str = "cuda-probe";
+
+/// What the driver said.
+#[derive(Debug)]
+struct Driver {
+    /// As `13.0`: the newest CUDA that it runs.
+    version: String,
+    devices: Vec<Device>,
+}
+
+#[derive(Debug)]
+struct Device {
+    name: String,
+    memory: u64,
+    /// As `9.0`.
+    capability: String,
+}
+
+/// Why there is no driver to use.
+#[derive(Debug, thiserror::Error)]
+enum NoDriver {
+    #[error("no driver library (libcuda)")]
+    NotThere,
+    #[error("the driver library does not work: {0}")]
+    Broken(String),
+}
+
+/// For `--version`: `no driver`, or what stands in the way.
+pub(super) fn summary() -> String {
+    let built_in = candle_core::utils::cuda_is_available();
+    match (is_present(), built_in) {
+        (false, false) => "not in this build; no driver".into(),
+        (true, false) => "not in this build; driver present".into(),
+        (false, true) => "no driver".into(),
+        (true, true) => "driver present".into(),
+    }
+}
+
+pub(super) fn check() -> Check {
+    let built_in = candle_core::utils::cuda_is_available();
+    let driver = probe();
+    let (found, details) = match &driver {
+        Ok(driver) => (describe(driver), facts(driver, built_in)),
+        Err(why) => (
+            why.to_string(),
+            json!({"built_in": built_in, "driver": null, "devices": [], "problem": why.to_string()}),
+        ),
+    };
+    let has_device = driver
+        .as_ref()
+        .is_ok_and(|driver| !driver.devices.is_empty());
+    let used = match (built_in, has_device) {
+        (false, _) => "the CPU: this build has no CUDA support",
+        (true, false) => "the CPU: no CUDA device answers",
+        (true, true) => "CUDA device 0 (--device cuda:N chooses another)",
+    };
+    let remedy = match (built_in, &driver) {
+        (false, _) => None,
+        (true, Err(_)) => Some(Remedy::packages(
+            "To use an NVIDIA card install its driver and restart.",
+            &[
+                "nvidia-driver (Debian)",
+                "ubuntu-drivers-common, then `ubuntu-drivers install` (Ubuntu)",
+            ],
+            &["akmod-nvidia and xorg-x11-drv-nvidia-cuda (RPM Fusion)"],
+        )),
+        (true, Ok(_)) if !has_device => Some(Remedy::advice(
+            "The driver sees no card: check `nvidia-smi` and CUDA_VISIBLE_DEVICES.",
+        )),
+        (true, Ok(_)) => None,
+    };
+    let state = match (built_in, has_device) {
+        (true, false) => State::Limited,
+        _ => State::Ok,
+    };
+    Check {
+        id: "cuda",
+        state,
+        found,
+        used: used.into(),
+        remedy,
+        details,
+    }
+}
+
+fn describe(driver: &Driver) -> String {
+    let names: Vec<_> = driver
+        .devices
+        .iter()
+        .map(|device| format!("{} ({})", device.name, gib(device.memory)))
+        .collect();
+    let names = if names.is_empty() {
+        "no device".into()
+    } else {
+        names.join(", ")
+    };
+    format!("driver for CUDA up to {}: {names}", driver.version)
+}
+
+fn facts(driver: &Driver, built_in: bool) -> Value {
+    let devices: Vec<_> = driver
+        .devices
+        .iter()
+        .map(|device| {
+            json!({
+                "name": device.name,
+                "memory_bytes": device.memory,
+                "compute_capability": device.capability,
+            })
+        })
+        .collect();
+    json!({"built_in": built_in, "driver": driver.version, "devices": devices, "problem": null})
+}
+
+fn is_present() -> bool {
+    // SAFETY: loads the driver library, whose initialisation is the driver's own; nothing of it is called.
+    unsafe { sys::is_culib_present() }
+}
+
+/// Asks the driver on a thread of its own, because cudarc panics at a library without the driver's functions.
+fn probe() -> Result<Driver, NoDriver> {
+    if !is_present() {
+        return Err(NoDriver::NotThere);
+    }
+    let thread = std::thread::Builder::new()
+        .name(PROBE_THREAD.into())
+        .spawn(ask)
+        .map_err(|error| NoDriver::Broken(error.to_string()))?;
+    match thread.join() {
+        Ok(Ok(driver)) => Ok(driver),
+        Ok(Err(error)) => Err(NoDriver::Broken(text(error))),
+        Err(_) => Err(NoDriver::Broken(
+            "it lacks functions of a CUDA driver".into(),
+        )),
+    }
+}
+
+fn ask() -> Result<Driver, result::DriverError> {
+    let mut version = 0;
+    // SAFETY: writes one integer through the pointer; allowed before initialisation.
+    unsafe { sys::cuDriverGetVersion(&raw mut version) }.result()?;
+    result::init()?;
+    let mut devices = Vec::new();
+    for ordinal in 0..result::device::get_count()? {
+        let device = result::device::get(ordinal)?;
+        use sys::CUdevice_attribute_enum as Attribute;
+        // SAFETY: `device` comes from the driver just now.
+        let (memory, major, minor) = unsafe {
+            (
+                result::device::total_mem(device)?,
+                result::device::get_attribute(
+                    device,
+                    Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
+                )?,
+                result::device::get_attribute(
+                    device,
+                    Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
+                )?,
+            )
+        };
+        devices.push(Device {
+            name: result::device::get_name(device)?,
+            memory: memory as u64,
+            capability: format!("{major}.{minor}"),
+        });
+    }
+    Ok(Driver {
+        // 13000 is 13.0, 12040 is 12.4.
+        version: format!("{}.{}", version / 1000, version % 1000 / 10),
+        devices,
+    })
+}
+
+/// The driver's own words, such as `no CUDA-capable device is detected`.
+fn text(error: result::DriverError) -> String {
+    error.error_string().map_or_else(
+        |_| format!("error {}", error.0 as u32),
+        |text| text.to_string_lossy().into_owned(),
+    )
+}

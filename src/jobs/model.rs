@@ -1,0 +1,182 @@
+//! Loads a detector from a request and keeps the last one, so that running again costs no loading.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use candle_core::{Device, Tensor};
+
+use super::infer::{ModelRequest, ModelSummary};
+use super::{JobError, device};
+use crate::config::{Config, Depth, Dialect, DialectChoice, Style};
+use crate::data::{PreparedImage, RgbImage, prepare};
+use crate::model::{Detector, InputBatch, ModelError};
+use crate::structures::Detection;
+use crate::weights::{self, IouHead, LoadOptions, LoadedCheckpoint};
+
+/// A detector with what is needed to feed it.
+#[derive(Debug)]
+pub struct LoadedModel {
+    detector: Detector,
+    config: Config,
+    dialect: Dialect,
+    device: Device,
+    /// What a person should know of it.
+    pub summary: ModelSummary,
+}
+
+/// A request with the state of its files: equal keys mean equal models.
+type CacheKey = (ModelRequest, Option<SystemTime>, Option<SystemTime>);
+
+static LAST: Mutex<Option<(CacheKey, Arc<LoadedModel>)>> = Mutex::new(None);
+
+/// Loads the model of `request`, or hands out the last one if it is the same and its files are unchanged.
+///
+/// # Errors
+/// Configuration, checkpoint or device refused.
+pub fn load(request: &ModelRequest) -> Result<Arc<LoadedModel>, JobError> {
+    let key = (
+        request.clone(),
+        modified(&request.checkpoint),
+        request.config.as_deref().and_then(modified),
+    );
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, model)) = last.as_ref().filter(|(known, _)| *known == key) {
+        return Ok(Arc::clone(model));
+    }
+    // The old one goes first: two full models at once would double the peak.
+    *last = None;
+    let model = Arc::new(LoadedModel::new(request)?);
+    *last = Some((key, Arc::clone(&model)));
+    Ok(model)
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    path.metadata().and_then(|m| m.modified()).ok()
+}
+
+impl LoadedModel {
+    fn new(request: &ModelRequest) -> Result<Self, JobError> {
+        let device = device::choose(&request.device)?;
+        let checkpoint = load_checkpoint(request)?;
+        let detector = Detector::new(&checkpoint, &device)?;
+        let summary = ModelSummary {
+            checkpoint: checkpoint.path.clone(),
+            classes: checkpoint.classes.clone(),
+            backbone: describe_backbone(&checkpoint.config),
+            dialect: checkpoint.dialect.name(),
+            device: device::describe(&device),
+            precision: "float32",
+            parameters: checkpoint.weights.value_count(),
+            mask_scoring: checkpoint.iou_head == IouHead::Trained,
+            notes: checkpoint.notes,
+        };
+        Ok(Self {
+            detector,
+            config: checkpoint.config,
+            dialect: checkpoint.dialect,
+            device,
+            summary,
+        })
+    }
+
+    /// Images a forward pass takes at once, as configured.
+    pub fn batch_size(&self) -> usize {
+        self.config.test_batch_size.max(1)
+    }
+
+    /// The configuration in force, for the fingerprint of a run.
+    pub fn config_text(&self) -> String {
+        format!(
+            "{}\ndialect in use: {}\n",
+            self.config.to_yaml(),
+            self.dialect.name()
+        )
+    }
+
+    /// What the network sees of an image.
+    pub fn prepare(&self, image: &RgbImage) -> PreparedImage {
+        prepare(image, &self.config, self.dialect)
+    }
+
+    /// Detections of each prepared image.
+    ///
+    /// # Errors
+    /// NaN in weights or input; a failed tensor operation.
+    pub fn detect(&self, images: Vec<PreparedImage>) -> Result<Vec<Vec<Detection>>, ModelError> {
+        let transforms: Vec<_> = images.iter().map(|image| image.transform).collect();
+        let mut rows = Vec::with_capacity(images.len());
+        let height = transforms
+            .iter()
+            .map(|t| t.padded.height)
+            .max()
+            .unwrap_or(0);
+        let width = transforms.iter().map(|t| t.padded.width).max().unwrap_or(0);
+        for image in images {
+            let own = image.transform.padded;
+            let planes =
+                Tensor::from_vec(image.planes, (1, 3, own.height, own.width), &self.device)?;
+            // A batch is padded with zeros to its largest image (semantics.md 2.3).
+            rows.push(
+                planes
+                    .pad_with_zeros(2, 0, height - own.height)?
+                    .pad_with_zeros(3, 0, width - own.width)?,
+            );
+        }
+        let images = if rows.len() == 1 {
+            rows.remove(0)
+        } else {
+            Tensor::cat(&rows, 0)?
+        };
+        self.detector.detect(&InputBatch { images, transforms })
+    }
+}
+
+/// The checkpoint under the configuration in force: the given file's, else the checkpoint's own, with the settings of
+/// the command line on top.
+fn load_checkpoint(request: &ModelRequest) -> Result<LoadedCheckpoint, JobError> {
+    let load = |config: Option<&Config>| {
+        let dialect = config.map_or(DialectChoice::Auto, |config| config.dialect);
+        let options = LoadOptions {
+            dialect,
+            ..LoadOptions::default()
+        };
+        weights::load(&request.checkpoint, config, &options)
+    };
+    let (base, mut notes) = match &request.config {
+        Some(path) => {
+            let (config, notes) = Config::load(path)?;
+            (Some(config), notes)
+        }
+        None if request.set.is_empty() => (None, Vec::new()),
+        None => (Some(load(None)?.config), Vec::new()),
+    };
+    let Some(mut config) = base else {
+        return Ok(load(None)?);
+    };
+    for setting in &request.set {
+        notes.extend(config.set(setting)?);
+    }
+    notes.extend(config.validate()?);
+    let mut checkpoint = load(Some(&config))?;
+    notes.append(&mut checkpoint.notes);
+    checkpoint.notes = notes;
+    Ok(checkpoint)
+}
+
+fn describe_backbone(config: &Config) -> String {
+    let depth = match config.backbone.depth {
+        Depth::Tiny => "ResNet tiny",
+        Depth::R50 => "ResNet-50",
+        Depth::R101 => "ResNet-101",
+        Depth::R152 => "ResNet-152",
+    };
+    let style = match config.backbone.style {
+        Style::Caffe => "caffe",
+        Style::Pytorch => "pytorch",
+    };
+    match config.backbone.base_channels {
+        64 => format!("{depth} {style}"),
+        width => format!("{depth} {style}, width {width}"),
+    }
+}

@@ -1,0 +1,79 @@
+//! The mask head: a 28×28 mask of each detection, for its own class only.
+//!
+//! Axes: R detections, F channels of the pyramid, M of the head, C foreground classes; S = 28 rows and columns.
+
+use candle_core::Tensor;
+
+use super::box_head::DetectedBox;
+use super::params::{ConvShape, Params};
+use super::{ModelError, label_tensor};
+use crate::config::Config;
+use crate::ops::conv2d::{Activation, Conv2d, Deconv2x2};
+
+/// Convolutions, a deconvolution, and the last layer kept as rows, one a class.
+#[derive(Debug, Clone)]
+pub struct MaskHead {
+    convs: Vec<Conv2d>,
+    upsample: Deconv2x2,
+    /// (C,1,M)
+    logit_rows: Tensor,
+    /// (C,1,1)
+    logit_biases: Tensor,
+}
+
+impl MaskHead {
+    pub(super) fn new(params: &Params<'_>, config: &Config) -> Result<Self, ModelError> {
+        let head = &config.mask_head;
+        let classes = config.num_classes.saturating_sub(1);
+        let channels = head.conv_out_channels;
+        let mut convs = Vec::new();
+        for index in 0..head.num_convs {
+            let inputs = if index == 0 {
+                head.in_channels
+            } else {
+                channels
+            };
+            convs.push(params.conv(
+                &format!("roi_head.mask_head.convs.{index}.conv"),
+                ConvShape::new(channels, inputs, 3),
+                Activation::Relu,
+            )?);
+        }
+        let logits = "roi_head.mask_head.conv_logits";
+        let rows = params.tensor(&format!("{logits}.weight"), &[classes, channels, 1, 1])?;
+        let biases = params.tensor(&format!("{logits}.bias"), &[classes])?;
+        Ok(Self {
+            convs,
+            upsample: params.deconv(
+                "roi_head.mask_head.upsample",
+                channels,
+                channels,
+                Activation::Relu,
+            )?,
+            logit_rows: rows.reshape((classes, 1, channels))?, // (C,M,1,1) -> (C,1,M)
+            logit_biases: biases.reshape((classes, 1, 1))?,
+        })
+    }
+
+    /// (R,F,14,14) and the detections they belong to -> (R,28,28) logits, each of the detection's own class.
+    ///
+    /// # Errors
+    /// A label that the model does not have; a failed tensor operation.
+    pub fn forward(
+        &self,
+        features: &Tensor,
+        detections: &[DetectedBox],
+    ) -> Result<Tensor, ModelError> {
+        let mut x = features.clone();
+        for conv in &self.convs {
+            x = conv.forward(&x)?;
+        }
+        let x = self.upsample.forward(&x)?; // (R,M,28,28)
+        let (r, channels, height, width) = x.dims4()?;
+        let labels = label_tensor(detections, x.device())?;
+        let rows = self.logit_rows.index_select(&labels, 0)?; // (R,1,M): a row of the last layer each
+        let biases = self.logit_biases.index_select(&labels, 0)?;
+        let logits = rows.matmul(&x.reshape((r, channels, height * width))?)?; // (R,1,S·S)
+        Ok(logits.broadcast_add(&biases)?.reshape((r, height, width))?)
+    }
+}

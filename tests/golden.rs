@@ -1,0 +1,13 @@
+//! The whole network against reference tensors, stage by stage, for every model folder of the fixtures.
+//!
+//! Each stage of a head starts from the stored input of that stage, so that its own deviation shows; `pipeline` runs from
+//! the input tensor and from the picture to the end.
+
+mod case;
+mod formats;
+mod formula;
+mod full;
+mod heads;
+mod matching;
+mod network;
+mod pipeline;

@@ -1,0 +1,1 @@
+//! The same weights in every format.
