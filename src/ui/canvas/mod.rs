@@ -244,6 +244,7 @@ fn paint(
         },
         image: input.image.cloned(),
         layers,
+        mask_pixels: mask_pixels(&painter, placement, input, flags),
     };
     painter.add(egui_wgpu::Callback::new_paint_callback(rect, callback));
     let Some(set) = input.instances else { return };
@@ -264,6 +265,26 @@ fn paint(
     labels::paint_boxes(&painter, placement, &over, input.selected);
     over.all = input.style.labels;
     labels::paint(&painter, placement, &over);
+}
+
+/// Screen pixels in the boxes of the masks that are shown and in view.
+fn mask_pixels(
+    painter: &egui::Painter,
+    placement: &Placement,
+    input: &CanvasInput<'_>,
+    flags: &[bool],
+) -> f32 {
+    let clip = painter.clip_rect();
+    let points: f32 = input
+        .instances
+        .into_iter()
+        .flat_map(|set| set.instances().iter().zip(flags))
+        .filter(|(instance, shown)| **shown && !instance.bounds.is_empty())
+        .map(|(instance, _)| labels::bounds_rect(instance.bounds, placement).intersect(clip))
+        .filter(|rect| rect.is_positive())
+        .map(|rect| rect.area())
+        .sum();
+    points * placement.pixels_per_point * placement.pixels_per_point
 }
 
 /// The instance sets with their styles: predictions, then annotations.
