@@ -85,10 +85,31 @@ pub struct InstanceSet {
 impl InstanceSet {
     /// From detections, in their order: instance `i` is `detections[i]`.
     pub fn new(detections: &[Detection], classes: &ClassTable) -> Arc<Self> {
+        Self::build(detections, classes, |detection, name| {
+            match detection.mask_iou {
+                Some(mask_iou) => format!("{name} {:.2} · {mask_iou:.2}", detection.score),
+                None => format!("{name} {:.2}", detection.score),
+            }
+        })
+    }
+
+    /// From annotations, in their order: as `new`, but labels hold no score.
+    pub fn annotations(shapes: &[Detection], classes: &ClassTable) -> Arc<Self> {
+        Self::build(shapes, classes, |_, name| name)
+    }
+
+    fn build(
+        detections: &[Detection],
+        classes: &ClassTable,
+        text: impl Fn(&Detection, String) -> String,
+    ) -> Arc<Self> {
         let mut runs = Vec::new();
         let mut instances: Vec<Instance> = detections
             .iter()
-            .map(|detection| instance(detection, classes, &mut runs))
+            .map(|detection| {
+                let text = text(detection, classes.name(detection.label));
+                instance(detection, classes, text, &mut runs)
+            })
             .collect();
         spread_hues(&mut instances);
         let mut by_area: Vec<usize> = (0..instances.len()).collect();
@@ -185,14 +206,14 @@ fn end(span: u32) -> u32 {
 }
 
 /// One instance; its columns and spans are appended to `runs`.
-fn instance(detection: &Detection, classes: &ClassTable, runs: &mut Vec<u32>) -> Instance {
+fn instance(
+    detection: &Detection,
+    classes: &ClassTable,
+    text: String,
+    runs: &mut Vec<u32>,
+) -> Instance {
     let base = u32::try_from(runs.len()).unwrap_or(u32::MAX);
     let bounds = append_mask(&detection.mask, runs);
-    let name = classes.name(detection.label);
-    let text = match detection.mask_iou {
-        Some(mask_iou) => format!("{name} {:.2} · {mask_iou:.2}", detection.score),
-        None => format!("{name} {:.2}", detection.score),
-    };
     Instance {
         bbox: detection.bbox,
         bounds,
@@ -399,5 +420,7 @@ mod tests {
         assert_eq!(text(&one), "tv 0.90");
         one.mask_iou = Some(0.66);
         assert_eq!(text(&one), "tv 0.90 · 0.66");
+        let annotations = InstanceSet::annotations(&[one], &classes);
+        assert_eq!(annotations.get(0).unwrap().text, "tv");
     }
 }

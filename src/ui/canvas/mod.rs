@@ -35,14 +35,14 @@ pub struct CanvasInput<'a> {
     pub thumbnail: Option<egui::TextureId>,
     /// Size of the image where it is known before the image is decoded; places thumbnail and masks.
     pub image_size: Option<Size>,
-    /// The predictions.
+    /// The predictions; or the annotations, where they alone are shown. Hover, click and labels act on these.
     pub instances: Option<&'a Arc<InstanceSet>>,
     /// Which predictions are drawn, the most important first: thresholds, filters and ranking act here. `None`: all of
     /// them, best `iou_score` first.
     pub shown: Option<&'a [usize]>,
     /// Verdict of each prediction: where given it decides about colour and line.
     pub verdicts: Option<&'a [Verdict]>,
-    /// The annotations: outlines only.
+    /// The annotations over the predictions: outlines only.
     pub ground_truth: Option<&'a Arc<InstanceSet>>,
     /// Verdict of each annotation.
     pub ground_truth_verdicts: Option<&'a [Verdict]>,
