@@ -9,7 +9,9 @@ use maskscope::weights::{
     load_backbone,
 };
 
-use super::build::{Named, checkpoint_ckpt, checkpoint_zip};
+use super::build::{
+    Named, Pickle, View, checkpoint_ckpt, checkpoint_zip, numpy_array, torch_legacy,
+};
 
 /// A narrow ResNet-50 model.
 pub fn narrow(classes: usize) -> Config {
@@ -210,7 +212,7 @@ fn shifted_mask_iou_columns() {
 fn mmdetection_says_what_it_is() {
     let expect = named(&formula_weights(&narrow(2)));
     let text = "model = dict(backbone=dict(depth=50, style='pytorch'), norm_mean=[9, 9, 9])\nimg_norm_cfg = dict(mean=[1.5, 2.5, 3.5], std=[4.0, 5.0, 6.0], to_rgb=True)\ntest = dict(img_scale=(640, 480))";
-    let meta = super::build::Pickle::protocol(2)
+    let meta = Pickle::protocol(2)
         .raw(b"}(")
         .text("CLASSES")
         .raw(b"(")
@@ -380,4 +382,50 @@ fn everything_that_does_not_fit_is_listed_at_once() {
         text.contains("fc_cls.weight has [4, 6], the model needs [6, 6]"),
         "{text}"
     );
+}
+
+/// One model in the three containers that hold pickles, and as a pickle of numpy arrays.
+#[test]
+fn every_container_gives_the_same_model() {
+    let expect = named(&formula_weights(&narrow(2)));
+    let bytes = |values: &[f32]| {
+        values
+            .iter()
+            .flat_map(|v| v.to_le_bytes())
+            .collect::<Vec<u8>>()
+    };
+    let size = |shape: &[usize]| shape.iter().map(|&s| s as i64).collect::<Vec<i64>>();
+
+    let begin = Pickle::protocol(2)
+        .global("collections", "OrderedDict")
+        .raw(b")R(");
+    let mut object = begin;
+    let mut storages = Vec::new();
+    for (index, (name, shape, values)) in expect.iter().enumerate() {
+        let mut view = View::new(&size(shape));
+        view.key = index.to_string().leak();
+        object = view.push(object.text(name));
+        storages.push((view.key, view.numel, bytes(values)));
+    }
+    // Storages follow in the order of their own list, not of the object.
+    storages.reverse();
+    let storages: Vec<(&str, i64, &[u8])> = storages
+        .iter()
+        .map(|(key, numel, data)| (*key, *numel, data.as_slice()))
+        .collect();
+    let legacy = torch_legacy(&object.raw(b"u").stop(), &storages);
+
+    let mut arrays = Pickle::protocol(2).raw(b"}(").text("model").raw(b"}(");
+    for (name, shape, values) in &expect {
+        arrays = numpy_array(arrays.text(name), &size(shape), "f4", "<", &bytes(values));
+    }
+    let pickle = arrays.raw(b"uu").stop();
+
+    for (name, file) in [
+        ("zip.pth", checkpoint_zip(&expect, b"N")),
+        ("legacy.pth", legacy),
+        ("model.pkl", pickle),
+    ] {
+        assert_values(&loaded(name, &file, None).weights, &expect);
+    }
 }

@@ -247,6 +247,86 @@ fn numpy_pickles() {
     check("big-endian", &[2, 3], "f4", ">", "element type");
 }
 
+/// Right, but rare: column-major order, bytes as text, another kind of number, a scalar.
+#[test]
+fn numpy_arrays_of_every_kind() {
+    let bytes = |file: &[u8]| {
+        let tensors = read(file).unwrap();
+        assert_eq!(tensors.len(), 1);
+        (tensors[0].shape().to_vec(), tensors[0].bytes())
+    };
+    let begin = || {
+        Pickle::protocol(2)
+            .raw(b"}(")
+            .text("model")
+            .raw(b"}(")
+            .text("a")
+    };
+    // The state's flag for column-major order is the byte before the content.
+    let column_major = numpy_array(begin(), &[2, 3], "u1", "|", &[0, 1, 2, 3, 4, 5]);
+    let mut column_major = column_major.raw(b"uu").stop();
+    let flag = column_major.windows(2).position(|w| w == b"\x89B").unwrap();
+    column_major[flag] = 0x88;
+    assert_eq!(bytes(&column_major), (vec![2, 3], vec![0, 2, 4, 1, 3, 5]));
+    // Protocol 2 writes bytes as a Latin-1 text.
+    let empty = numpy_array(begin(), &[2], "u1", "|", &[]).raw(b"uu").stop();
+    let at = empty.windows(5).position(|w| w == b"B\0\0\0\0").unwrap();
+    let text = Pickle::default()
+        .global("_codecs", "encode")
+        .raw(b"(")
+        .text("\u{ff}a")
+        .text("latin1")
+        .raw(b"tR?")
+        .stop();
+    let text = &text[..text.len() - 2];
+    let latin1 = [&empty[..at], text, &empty[at + 5..]].concat();
+    assert_eq!(bytes(&latin1), (vec![2], vec![0xFF, b'a']));
+    let scalar = numpy_pickle(&[], "f8", "<", &2.5_f64.to_le_bytes());
+    assert_eq!(bytes(&scalar), (vec![], 2.5_f64.to_le_bytes().to_vec()));
+}
+
+/// A storage of the legacy container that is a part of another's block.
+#[test]
+fn legacy_views() {
+    let with_view = |view: &[i64]| {
+        let object = Pickle::protocol(2)
+            .raw(b"}")
+            .text("a")
+            .global("torch._utils", "_rebuild_tensor")
+            .raw(b"((")
+            .text("storage")
+            .global("torch", "FloatStorage")
+            .text("0")
+            .text("cpu")
+            .int(6)
+            .raw(b"(")
+            .text("9")
+            .int(view[0])
+            .int(view[1])
+            .raw(b"ttQ")
+            .int(1)
+            .ints(&[2])
+            .ints(&[1])
+            .raw(b"tRs")
+            .stop();
+        torch_legacy(&object, &[("0", 6, &floats(6))])
+    };
+    let tensors = read(&with_view(&[2, 4])).unwrap();
+    assert_eq!(tensors[0].bytes(), floats(5)[12..]);
+    refused("a part beyond", &with_view(&[3, 4]), "claims 28 bytes, 24");
+    refused(
+        "a part overflows",
+        &with_view(&[i64::MAX, 4]),
+        "24 are there",
+    );
+    refused("below zero", &with_view(&[-1, 4]), "not as it should be");
+    refused(
+        "a view beyond its part",
+        &with_view(&[2, 2]),
+        "beyond its storage",
+    );
+}
+
 #[test]
 fn safetensors_headers() {
     let entry = |name: &str, dtype: &str, shape: &str, offsets: &str| {
