@@ -4,7 +4,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
-    reason = "a test fails by panicking and prints its figures"
     reason = "a test fails by panicking and prints what it skips or measures"
 )]
 
