@@ -6,7 +6,6 @@
 mod case;
 mod edges;
 mod formats;
-mod formula;
 mod full;
 mod heads;
 mod matching;

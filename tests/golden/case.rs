@@ -1,6 +1,6 @@
 //! A model folder of the fixtures: configuration, weights, pictures with the reference of every stage.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor as Candle};
 use maskscope::coco::rle_string;
@@ -68,6 +68,12 @@ impl ModelCase {
             .into_iter()
             .map(Self::read)
             .collect()
+    }
+
+    /// The one that the project holds itself, for tests that need no reference.
+    pub fn own() -> Self {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+        Self::read(project.join("tests/fixtures/tiny_pytorch_style"))
     }
 
     fn read(folder: PathBuf) -> Self {

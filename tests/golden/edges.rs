@@ -1,4 +1,4 @@
-//! Inputs, weights and settings at the edge, on the models of the fixtures.
+//! Inputs, weights and settings at the edge, on the project's own narrow model.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,9 @@ use super::case::{ImageCase, ModelCase};
 
 type Values = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
-/// The first model with its first picture.
+/// The model with its first picture.
 fn first() -> (ModelCase, ImageCase) {
-    let case = ModelCase::all().remove(0);
+    let case = ModelCase::own();
     let image = case.images().remove(0);
     (case, image)
 }

@@ -10,11 +10,11 @@ use maskscope::model::pooler::ImageRoi;
 use maskscope::model::postprocess::{MaskedBox, to_image};
 use maskscope::model::rpn::{Proposals, RpnLevel};
 use maskscope::structures::{BoxXyxy, ClassTable, ImageTransform, Size};
+use maskscope::weights::formula::{formula_input, formula_weights};
 use maskscope::weights::{IouHead, LoadedCheckpoint};
 use serde_json::Value;
 
 use super::case::{self, DIALECTS, MAPS, MASK_PIXELS, Tolerances, flat, variant};
-use super::formula;
 use super::matching::{Matched, Scored, Selection, matches};
 use crate::support::compare::Deviation;
 use crate::support::fixtures::{self, Tensors};
@@ -67,23 +67,6 @@ fn timed<T>(what: &str, step: impl FnOnce() -> T) -> T {
         start.elapsed().as_secs_f64() * 1e3
     );
     result
-}
-
-fn check_weights(golden: &Golden, checkpoint: &LoadedCheckpoint) {
-    let expected = golden.info["weights"].as_object().unwrap();
-    let weights = &checkpoint.weights;
-    assert_eq!(weights.names().count(), expected.len());
-    for (name, want) in expected {
-        let values = weights.values(name, weights.shape(name).unwrap()).unwrap();
-        let first: Vec<f32> = serde_json::from_value(want["first"].clone()).unwrap();
-        assert_eq!(values[..first.len()], first, "{name}");
-        let sum: f64 = values.iter().map(|&value| f64::from(value)).sum();
-        let want = want["sum"].as_f64().unwrap();
-        assert!(
-            (sum - want).abs() <= 1e-9 * values.len() as f64,
-            "{name}: sum {sum}, not {want}"
-        );
-    }
 }
 
 /// Sums, extremes and shape of a map.
@@ -357,9 +340,7 @@ fn golden_full_size_model() {
     let golden = Golden::read();
     let config = case::architecture(&golden.info["arch"]);
     let size = golden.size();
-    let weights = timed("weights from the formula", || {
-        formula::weights(&config, &golden.info)
-    });
+    let weights = timed("weights from the formula", || formula_weights(&config));
     let mut checkpoint = LoadedCheckpoint {
         path: "formula".into(),
         weights,
@@ -369,8 +350,7 @@ fn golden_full_size_model() {
         iou_head: IouHead::Trained,
         notes: Vec::new(),
     };
-    check_weights(&golden, &checkpoint);
-    let input = formula::image(size.height, size.width);
+    let input = formula_input(size.height, size.width);
     let images = Tensor::from_vec(input, (1, 3, size.height, size.width), &Device::Cpu).unwrap();
     check_map("full input", &images, &golden.info["input"]);
     let detector = timed("building the detector", || {

@@ -142,7 +142,13 @@ fn prepared(config: &Config, image: &ImageCase, dialect: Dialect) -> Option<Prep
         rgb: picture.u8().to_vec(),
     };
     assert_eq!(picture.size, transform.image);
-    let limits = [transform.padded, transform.resized];
+    let (padded, resized) = (transform.padded, transform.resized);
+    let limits = [
+        padded,
+        resized,
+        Size::new(padded.width, resized.height),
+        Size::new(resized.width, padded.height),
+    ];
     limits.into_iter().find_map(|limit| {
         let mut config = config.clone();
         (config.img_width, config.img_height, config.divider) = (limit.width, limit.height, 32);
