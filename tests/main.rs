@@ -13,6 +13,7 @@ mod canvas;
 mod cli;
 mod coco;
 mod config;
+mod conv;
 mod data;
 mod document;
 mod golden;
