@@ -10,12 +10,10 @@ struct View {
     screen: vec2<f32>,
     // Screen pixels per image pixel.
     scale: f32,
-    // 1: the target wants linear values.
-    linear_target: u32,
-    // Samples per screen pixel along masks.
-    samples: u32,
     // Screen pixels per point.
     pixels_per_point: f32,
+    // 1: the target wants linear values.
+    linear_target: u32,
 };
 
 @group(0) @binding(0) var<uniform> view: View;

@@ -18,9 +18,8 @@ struct View {
     origin: vec2<f32>,
     screen: vec2<f32>,
     scale: f32,
-    linear_target: u32,
-    samples: u32,
     pixels_per_point: f32,
+    linear_target: u32,
 };
 
 @group(0) @binding(0) var<uniform> view: View;
@@ -145,16 +144,12 @@ fn linear_from_gamma(gamma: vec3<f32>) -> vec3<f32> {
 @fragment
 fn mask_fragment(in: Varyings) -> @location(0) vec4<f32> {
     var colour = vec4<f32>(0.0);
-    if view.samples == 4u {
-        // A rotated grid: steps in both directions at a quarter of a pixel.
-        colour += shade(in, in.position.xy + vec2<f32>(-0.125, -0.375));
-        colour += shade(in, in.position.xy + vec2<f32>(0.375, -0.125));
-        colour += shade(in, in.position.xy + vec2<f32>(0.125, 0.375));
-        colour += shade(in, in.position.xy + vec2<f32>(-0.375, 0.125));
-        colour *= 0.25;
-    } else {
-        colour = shade(in, in.position.xy);
-    }
+    // A rotated grid: steps in both directions at a quarter of a pixel. Edges that fall on screen pixels stay hard.
+    colour += shade(in, in.position.xy + vec2<f32>(-0.125, -0.375));
+    colour += shade(in, in.position.xy + vec2<f32>(0.375, -0.125));
+    colour += shade(in, in.position.xy + vec2<f32>(0.125, 0.375));
+    colour += shade(in, in.position.xy + vec2<f32>(-0.375, 0.125));
+    colour *= 0.25;
     if view.linear_target == 1u && colour.a > 0.0 {
         colour = vec4<f32>(linear_from_gamma(colour.rgb / colour.a) * colour.a, colour.a);
     }

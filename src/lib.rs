@@ -1,5 +1,7 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub mod alloc;
+
 pub mod structures;
 
 pub mod config;
@@ -22,3 +24,6 @@ pub mod cli;
 
 #[cfg(feature = "gui")]
 pub mod ui;
+
+#[global_allocator]
+static ALLOCATOR: alloc::KeepLarge = alloc::KeepLarge;

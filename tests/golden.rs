@@ -5,6 +5,7 @@
 
 mod case;
 mod formats;
+mod formula;
 mod full;
 mod heads;
 mod matching;

@@ -49,7 +49,7 @@ fn picture(seed: u32) -> image::RgbImage {
     })
 }
 
-fn photos(folder: &Path, count: u32) -> PathBuf {
+pub fn photos(folder: &Path, count: u32) -> PathBuf {
     let photos = folder.join("photos");
     std::fs::create_dir_all(&photos).unwrap();
     for n in 0..count {

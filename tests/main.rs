@@ -1,5 +1,4 @@
 //! One integration-test binary: linking is most of the cost of another.
-//! Every test against the library and the binary, in one program.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,9 +9,11 @@
 mod architecture;
 #[cfg(feature = "gui")]
 mod canvas;
+mod cli;
 mod coco;
 mod config;
 mod data;
+mod document;
 mod golden;
 mod images;
 mod infer;

@@ -2,13 +2,12 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::args::Shared;
+use super::interrupt;
 use crate::jobs::infer::{ModelRequest, ModelSummary};
 use crate::jobs::infer_file::{InferFileEvent, InferFileRequest, InferSummary, infer_to_file};
 
@@ -43,19 +42,6 @@ pub struct Args {
     pub output: PathBuf,
 }
 
-/// What the flags that every command shares say.
-#[derive(Clone, Debug, Default)]
-pub struct Shared {
-    /// `--device`.
-    pub device: String,
-    /// `--set`.
-    pub set: Vec<String>,
-    /// `--json`.
-    pub json: bool,
-    /// `--quiet`.
-    pub quiet: bool,
-}
-
 /// Runs the command; false if an image failed.
 ///
 /// # Errors
@@ -74,9 +60,7 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
         output: args.output.clone(),
         recursive: args.recursive,
     };
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
+    let stop = interrupt::flag()?;
     let mut progress = Progress::new(shared.quiet);
     let summary = infer_to_file(&request, &stop, &mut |event| progress.show(event));
     progress.end();
@@ -97,9 +81,9 @@ fn print_summary(summary: &InferSummary, out: &mut dyn Write) -> anyhow::Result<
         0 => String::new(),
         n => format!(" ({n} of an earlier run)"),
     };
-    let memory = summary
-        .peak_memory_bytes
-        .map_or(String::new(), |bytes| format!(", peak memory {} MiB", bytes >> 20));
+    let memory = summary.peak_memory_bytes.map_or(String::new(), |bytes| {
+        format!(", peak memory {} MiB", bytes >> 20)
+    });
     writeln!(
         out,
         "{} images{resumed}, {} detections, {} failed; {:.1} s, {:.2} images/s{memory}\n{}",
@@ -123,23 +107,44 @@ struct Progress {
 impl Progress {
     fn new(quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        let bar = if quiet || !terminal { ProgressBar::hidden() } else { ProgressBar::new(0) };
+        let bar = if quiet || !terminal {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new(0)
+        };
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, lines: !quiet && !terminal, last_line: None }
+        Self {
+            bar,
+            lines: !quiet && !terminal,
+            last_line: None,
+        }
     }
 
     fn show(&mut self, event: InferFileEvent<'_>) {
         match event {
-            InferFileEvent::Begins { model, todo, total, note } => self.begin(model, todo, total, note),
+            InferFileEvent::Begins {
+                model,
+                todo,
+                total,
+                note,
+            } => self.begin(model, todo, total, note),
             InferFileEvent::Failed(failed) => self.say(&format!("failed: {}", failed.error)),
-            InferFileEvent::Progress { done, total, images_per_second, eta } => {
+            InferFileEvent::Progress {
+                done,
+                total,
+                images_per_second,
+                eta,
+            } => {
                 let left = eta.map_or(String::from("–"), left);
                 self.bar.set_position(done as u64);
-                self.bar.set_message(format!("{images_per_second:.2} images/s, {left} left"));
+                self.bar
+                    .set_message(format!("{images_per_second:.2} images/s, {left} left"));
                 if self.lines && self.last_line.is_none_or(|at| at.elapsed() >= LINE_EVERY) {
                     self.last_line = Some(Instant::now());
-                    eprintln!("{done}/{total} images, {images_per_second:.2} images/s, {left} left");
+                    eprintln!(
+                        "{done}/{total} images, {images_per_second:.2} images/s, {left} left"
+                    );
                 }
             }
         }
@@ -157,7 +162,11 @@ impl Progress {
             model.dialect,
             model.device,
             model.precision,
-            if model.mask_scoring { "" } else { ", mask scoring not trained" },
+            if model.mask_scoring {
+                ""
+            } else {
+                ", mask scoring not trained"
+            },
         ));
         for line in model.notes.iter().chain(&note) {
             self.say(&format!("note: {line}"));

@@ -6,6 +6,7 @@ pub mod filter;
 mod images_list;
 mod open;
 pub mod ranking;
+mod running;
 pub mod settings;
 mod state;
 mod truth;

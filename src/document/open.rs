@@ -1,13 +1,271 @@
 //! Finding out what a path is, and opening it on a thread.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::PathKind;
+use super::{ImageEntry, ImageState, PathKind, Source, SourceKind};
+use crate::coco::dataset::{Dataset, JsonKind, kind_of_json};
+use crate::coco::{CocoError, predictions};
+use crate::jobs::{JobError, sets};
+use crate::structures::ClassTable;
+
+/// Suffixes of weights.
+const CHECKPOINTS: [&str; 5] = ["safetensors", "pth", "pt", "ckpt", "pkl"];
+
+/// What an opening thread hands over.
+pub(super) struct Opened {
+    pub source: Source,
+    pub images: Vec<ImageEntry>,
+    pub classes: ClassTable,
+    pub dataset: Option<Arc<Dataset>>,
+    /// What the user should know: missing files, dropped annotations.
+    pub notes: Vec<String>,
+}
+
+/// Why nothing was opened: what, where, what to do.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpenError {
+    #[error(transparent)]
+    Coco(#[from] CocoError),
+    #[error(transparent)]
+    Job(#[from] JobError),
+    #[error("{0} is no image, COCO set, prediction file or checkpoint that Maskscope knows")]
+    Unknown(PathBuf),
+    #[error("{0} does not exist")]
+    Absent(PathBuf),
+}
 
 pub(super) fn kind_of(path: &Path) -> PathKind {
     if path.is_dir() {
-        PathKind::Folder
-    } else {
-        PathKind::Unknown
+        let marks = ["labels.json", "_annotations.coco.json", "annotations"];
+        let is_set = marks.iter().any(|mark| path.join(mark).exists());
+        return if is_set {
+            PathKind::CocoSet
+        } else {
+            PathKind::Folder
+        };
     }
+    let suffix = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    match suffix.as_deref() {
+        Some(suffix) if CHECKPOINTS.contains(&suffix) => PathKind::Checkpoint,
+        Some("json") => match kind_of_json(path) {
+            Ok(JsonKind::Dataset) => PathKind::CocoSet,
+            Ok(JsonKind::Predictions | JsonKind::Results) => PathKind::Predictions,
+            Ok(JsonKind::Other) | Err(_) => PathKind::Unknown,
+        },
+        _ if sets::is_image(path) => PathKind::Image,
+        _ => PathKind::Unknown,
+    }
+}
+
+/// Opens `path`; `found` counts images meanwhile.
+pub(super) fn open(path: &Path, found: &AtomicUsize) -> Result<Opened, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Absent(path.to_owned()));
+    }
+    match kind_of(path) {
+        PathKind::Folder | PathKind::CocoSet if path.is_dir() => open_folder(path, found),
+        PathKind::CocoSet => open_set(Dataset::open(path)?, SourceKind::CocoSet, path),
+        PathKind::Predictions => open_predictions(path, found),
+        PathKind::Image => Ok(open_image(path)),
+        PathKind::Folder | PathKind::Checkpoint | PathKind::Unknown => {
+            Err(OpenError::Unknown(path.to_owned()))
+        }
+    }
+}
+
+/// Makes the demo set where it is not there yet, and opens it.
+pub(super) fn open_demo(found: &AtomicUsize) -> Result<Opened, OpenError> {
+    let folder = sets::demo_folder(&mut |done| found.store(done, Ordering::Relaxed))?;
+    let mut opened = open_set(Dataset::open(&folder)?, SourceKind::Demo, &folder)?;
+    opened.source.title = "Demo".into();
+    Ok(opened)
+}
+
+/// A folder with a COCO JSON is a set; without one it is a folder of images.
+fn open_folder(path: &Path, found: &AtomicUsize) -> Result<Opened, OpenError> {
+    let mut notes = Vec::new();
+    match Dataset::open(path) {
+        Ok(dataset) => return open_set(dataset, SourceKind::CocoSet, path),
+        Err(CocoError::NoDataset { .. }) => {}
+        Err(error) if sets::list_folder(path)?.is_empty() => return Err(error.into()),
+        Err(error) => notes.push(format!("opened as a folder of images: {error}")),
+    }
+    let files = sets::list_folder(path)?;
+    if files.is_empty() {
+        let hint = "; choose another folder, or one inside it";
+        return Err(JobError::NoImages {
+            path: path.to_owned(),
+            hint,
+        }
+        .into());
+    }
+    found.store(files.len(), Ordering::Relaxed);
+    Ok(Opened {
+        source: source(SourceKind::Folder, path),
+        images: files.into_iter().map(|file| entry(file, path)).collect(),
+        classes: ClassTable::default(),
+        dataset: None,
+        notes,
+    })
+}
+
+fn open_image(path: &Path) -> Opened {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    Opened {
+        source: source(SourceKind::Image, path),
+        images: vec![entry(path.to_owned(), folder)],
+        classes: ClassTable::default(),
+        dataset: None,
+        notes: Vec::new(),
+    }
+}
+
+fn open_set(dataset: Dataset, kind: SourceKind, path: &Path) -> Result<Opened, OpenError> {
+    let mut notes = dataset.notes().to_vec();
+    if dataset.missing() > 0 {
+        let (missing, all) = (dataset.missing(), dataset.images().len());
+        notes.push(format!(
+            "{missing} of {all} images are not in {}",
+            dataset.folder().display()
+        ));
+    }
+    let images = dataset
+        .images()
+        .iter()
+        .enumerate()
+        .map(|(index, image)| ImageEntry {
+            path: image.path.clone(),
+            name: image.file_name.clone(),
+            key: key(&image.path),
+            declared: image.declared,
+            size: image.declared,
+            state: ImageState::Idle,
+            annotations: dataset.annotations_of(index),
+        });
+    Ok(Opened {
+        source: source(kind, path),
+        images: images.collect(),
+        classes: dataset.classes().clone(),
+        dataset: Some(Arc::new(dataset)),
+        notes,
+    })
+}
+
+fn open_predictions(path: &Path, found: &AtomicUsize) -> Result<Opened, OpenError> {
+    let file = predictions::read(path)?;
+    found.store(file.images.len(), Ordering::Relaxed);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut missing = 0;
+    let images: Vec<_> = file
+        .images
+        .into_iter()
+        .map(|image| {
+            let at = find_image(&image.path, folder);
+            missing += usize::from(at.is_none());
+            let name = Path::new(&image.path).file_name();
+            ImageEntry {
+                path: at.unwrap_or_else(|| PathBuf::from(&image.path)),
+                name: name.map_or_else(|| image.path.clone(), |n| n.to_string_lossy().into_owned()),
+                key: image.path,
+                declared: None,
+                size: Some(image.size),
+                state: ImageState::Done(Arc::new(image.detections)),
+                annotations: 0,
+            }
+        })
+        .collect();
+    let mut notes = Vec::new();
+    if missing > 0 {
+        notes.push(format!(
+            "{missing} of {} images of {} were not found: put the JSON beside them",
+            images.len(),
+            path.display()
+        ));
+    }
+    Ok(Opened {
+        source: source(SourceKind::Predictions, path),
+        images,
+        classes: file.classes,
+        dataset: None,
+        notes,
+    })
+}
+
+/// The image that a prediction file names: as it says, below the file's folder, or by its bare name beside the file.
+fn find_image(key: &str, folder: &Path) -> Option<PathBuf> {
+    let given = Path::new(key);
+    let name = given.file_name().unwrap_or_default();
+    [
+        given.to_owned(),
+        folder.join(given),
+        folder.join(name),
+        folder.join("images").join(name),
+    ]
+    .into_iter()
+    .find(|candidate| candidate.is_file())
+}
+
+fn source(kind: SourceKind, path: &Path) -> Source {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let names: Vec<_> = absolute
+        .components()
+        .rev()
+        .filter_map(|part| match part {
+            std::path::Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+            _ => None,
+        })
+        .take(2)
+        .collect();
+    let title = names.into_iter().rev().collect::<Vec<_>>().join(" / ");
+    Source {
+        kind,
+        path: absolute,
+        title,
+    }
+}
+
+fn entry(path: PathBuf, folder: &Path) -> ImageEntry {
+    let name = path
+        .strip_prefix(folder)
+        .unwrap_or(&path)
+        .to_string_lossy()
+        .into_owned();
+    let key = key(&path);
+    ImageEntry {
+        path,
+        name,
+        key,
+        declared: None,
+        size: None,
+        state: ImageState::Idle,
+        annotations: 0,
+    }
+}
+
+fn key(path: &Path) -> String {
+    path.to_string_lossy().replace('\\', "/")
+}
+
+/// Adds the names of `other` that `classes` lacks; returns the label in `classes` of each label of `other`.
+pub(super) fn merge_classes(classes: &mut ClassTable, other: &ClassTable) -> Vec<usize> {
+    if classes.is_empty() {
+        *classes = other.clone();
+    }
+    let known: HashSet<String> = classes.names.iter().cloned().collect();
+    classes.names.extend(
+        other
+            .names
+            .iter()
+            .filter(|name| !known.contains(*name))
+            .cloned(),
+    );
+    let position = |name: &String| classes.names.iter().position(|known| known == name);
+    other
+        .names
+        .iter()
+        .map(|name| position(name).unwrap_or_default())
+        .collect()
 }

@@ -2,10 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use super::open::{self, OpenError, Opened};
+use super::running::Running;
 use super::settings::Settings;
-use super::{ImageEntry, ModelRequest, ModelSummary, TruthState, Wake};
+use super::truth::TruthKeeper;
+use super::{ImageEntry, ImageState, ModelRequest, ModelSummary, PathKind, TruthState, Wake};
 use crate::structures::ClassTable;
 
 /// Where the images come from.
@@ -87,28 +92,69 @@ pub struct Notice {
     pub details: String,
 }
 
+impl Notice {
+    pub(super) fn new(kind: NoticeKind, text: impl Into<String>) -> Self {
+        Self {
+            kind,
+            text: text.into(),
+            details: String::new(),
+        }
+    }
+
+    pub(super) fn with_details(mut self, details: impl Into<String>) -> Self {
+        self.details = details.into();
+        self
+    }
+}
+
+/// A path that a thread is opening.
+struct Opening {
+    path: PathBuf,
+    found: Arc<AtomicUsize>,
+    result: Receiver<Result<Opened, OpenError>>,
+}
+
 /// What is open and what runs. See the module's documentation.
 pub struct Document {
-    source: Option<Source>,
-    images: Vec<ImageEntry>,
-    classes: ClassTable,
-    model: ModelState,
-    request: ModelRequest,
-    settings: Settings,
-    wake: Wake,
+    pub(super) source: Option<Source>,
+    pub(super) images: Vec<ImageEntry>,
+    pub(super) classes: ClassTable,
+    pub(super) model: ModelState,
+    pub(super) request: ModelRequest,
+    pub(super) settings: Settings,
+    pub(super) running: Option<Running>,
+    pub(super) notices: Vec<Notice>,
+    pub(super) exports: Vec<Receiver<Notice>>,
+    pub(super) wake: Wake,
+    truth: Option<TruthKeeper>,
+    opening: Option<Opening>,
+    revision: u64,
+    /// Images in state `Idle` or `Failed`.
+    outstanding: usize,
 }
 
 impl Document {
     /// An empty document. `request` holds the checkpoint and options of the command line; its checkpoint may be empty.
     pub fn new(request: ModelRequest, settings: Settings, wake: Wake) -> Self {
+        let model = match request.checkpoint.as_os_str().is_empty() {
+            true => ModelState::None,
+            false => ModelState::Chosen(request.checkpoint.clone()),
+        };
         Self {
             source: None,
             images: Vec::new(),
             classes: ClassTable::default(),
-            model: ModelState::None,
+            model,
             request,
             settings,
+            running: None,
+            notices: Vec::new(),
+            exports: Vec::new(),
             wake,
+            truth: None,
+            opening: None,
+            revision: 0,
+            outstanding: 0,
         }
     }
 
@@ -134,22 +180,28 @@ impl Document {
 
     /// Changes whenever images, their predictions or classes change: gallery and lists are renewed by it.
     pub fn revision(&self) -> u64 {
-        0
+        self.revision
     }
 
     /// What is being opened, with the number of images found so far.
-    pub fn opening(&self) -> Option<(PathBuf, usize)> {
-        None
+    pub fn opening(&self) -> Option<(&Path, usize)> {
+        let opening = self.opening.as_ref()?;
+        Some((&opening.path, opening.found.load(Ordering::Relaxed)))
     }
 
     /// The running job.
     pub fn progress(&self) -> Option<Progress> {
-        None
+        self.running.as_ref().map(Running::progress)
     }
 
-    /// Images without predictions while no job runs: what `run` would do.
+    /// Images without predictions: what `run` would do.
     pub fn outstanding(&self) -> usize {
-        0
+        self.outstanding
+    }
+
+    /// Whether anything runs in the background: opening, the model or an export.
+    pub fn is_busy(&self) -> bool {
+        self.opening.is_some() || self.running.is_some() || !self.exports.is_empty()
     }
 
     /// Remembered settings.
@@ -164,52 +216,163 @@ impl Document {
 
     /// Takes in what the threads finished. Call it once a frame; returns what the user should be told.
     pub fn poll(&mut self) -> Vec<Notice> {
-        (self.wake)();
-        Vec::new()
+        self.take_opened();
+        self.take_inference();
+        self.exports.retain(|export| match export.try_recv() {
+            Ok(notice) => {
+                self.notices.push(notice);
+                false
+            }
+            Err(error) => error == std::sync::mpsc::TryRecvError::Empty,
+        });
+        std::mem::take(&mut self.notices)
     }
 
     /// Opens a path of any kind on a thread; a checkpoint is loaded instead.
     pub fn open(&mut self, path: &Path) {
-        let _ = path;
+        if PathKind::of(path) == PathKind::Checkpoint && path.exists() {
+            self.choose_checkpoint(path);
+            return;
+        }
+        let given = path.to_owned();
+        self.start_opening(path, move |found| open::open(&given, found));
     }
 
     /// Opens the built-in synthetic set.
-    pub fn open_demo(&mut self) {}
+    pub fn open_demo(&mut self) {
+        self.start_opening(Path::new("Demo"), open::open_demo);
+    }
+
+    fn start_opening(
+        &mut self,
+        path: &Path,
+        work: impl FnOnce(&AtomicUsize) -> Result<Opened, OpenError> + Send + 'static,
+    ) {
+        let found = Arc::new(AtomicUsize::new(0));
+        let (sender, result) = channel();
+        let (counter, wake) = (Arc::clone(&found), Arc::clone(&self.wake));
+        let thread = std::thread::Builder::new()
+            .name("open".into())
+            .spawn(move || {
+                // The receiver is gone when another path was opened meanwhile.
+                let _ = sender.send(work(&counter));
+                wake();
+            });
+        match thread {
+            Ok(_) => {
+                self.opening = Some(Opening {
+                    path: path.to_owned(),
+                    found,
+                    result,
+                })
+            }
+            Err(error) => self.notices.push(Notice::new(
+                NoticeKind::Error,
+                format!("cannot start a thread: {error}"),
+            )),
+        }
+    }
+
+    fn take_opened(&mut self) {
+        let Some(opening) = &self.opening else { return };
+        let result = match opening.result.try_recv() {
+            Ok(result) => result,
+            Err(std::sync::mpsc::TryRecvError::Empty) => return,
+            Err(std::sync::mpsc::TryRecvError::Disconnected) => {
+                let text = format!(
+                    "opening {} broke; the log holds the details",
+                    opening.path.display()
+                );
+                self.notices.push(Notice::new(NoticeKind::Error, text));
+                self.opening = None;
+                return;
+            }
+        };
+        self.opening = None;
+        match result {
+            Ok(opened) => self.install(opened),
+            Err(error) => self
+                .notices
+                .push(Notice::new(NoticeKind::Error, error.to_string())),
+        }
+    }
+
+    fn install(&mut self, opened: Opened) {
+        self.close();
+        let kind = opened.source.kind;
+        if !opened.notes.is_empty() {
+            let text = match opened.notes.as_slice() {
+                [one] => one.clone(),
+                many => format!("{}: {} remarks", opened.source.title, many.len()),
+            };
+            let notice =
+                Notice::new(NoticeKind::Warning, text).with_details(opened.notes.join("\n"));
+            self.notices.push(notice);
+        }
+        if kind != SourceKind::Demo {
+            self.settings.opened(&opened.source.path);
+        }
+        if matches!(self.model, ModelState::None)
+            && let Some(checkpoint) = self.settings.checkpoint_for(&opened.source.path)
+        {
+            self.request.checkpoint = checkpoint.clone();
+            self.model = ModelState::Chosen(checkpoint);
+        }
+        self.images = opened.images;
+        self.classes = opened.classes;
+        self.truth = opened
+            .dataset
+            .and_then(|dataset| TruthKeeper::new(dataset, Arc::clone(&self.wake)).ok());
+        self.source = Some(opened.source);
+        self.changed();
+        let runs_by_itself = matches!(
+            kind,
+            SourceKind::Folder | SourceKind::Image | SourceKind::CocoSet
+        );
+        if runs_by_itself && !matches!(self.model, ModelState::None) {
+            self.run(false);
+        }
+    }
 
     /// Closes what is open; a running job is cancelled.
-    pub fn close(&mut self) {}
-
-    /// Takes a checkpoint and runs it on what is open.
-    pub fn choose_checkpoint(&mut self, path: &Path) {
-        self.request.checkpoint = path.to_owned();
-    }
-
-    /// Runs the model on every image without predictions; with `again` on all.
-    pub fn run(&mut self, again: bool) {
-        let _ = again;
-    }
-
-    /// Holds the job, or lets it go on.
-    pub fn set_paused(&mut self, paused: bool) {
-        let _ = paused;
-    }
-
-    /// Stops the job; what it found stays.
-    pub fn cancel(&mut self) {}
-
-    /// The image on screen comes first in the job.
-    pub fn focus(&mut self, index: usize) {
-        let _ = index;
+    pub fn close(&mut self) {
+        self.running = None;
+        self.truth = None;
+        self.source = None;
+        self.images = Vec::new();
+        self.classes = ClassTable::default();
+        self.changed();
     }
 
     /// Ground truth of an image; asks for it where it is not here yet.
     pub fn truth(&mut self, index: usize) -> TruthState {
-        let _ = index;
-        TruthState::Absent
+        let (Some(keeper), Some(image)) = (&mut self.truth, self.images.get(index)) else {
+            return TruthState::Absent;
+        };
+        keeper.get(index, &image.detections().cloned())
     }
 
-    /// Writes the predictions as JSON on a thread; a notice tells the end.
-    pub fn export(&mut self, output: &Path) {
-        let _ = output;
+    /// Whether what is open has annotations.
+    pub fn has_truth(&self) -> bool {
+        self.truth.is_some()
+    }
+
+    pub(super) fn set_state(&mut self, index: usize, state: ImageState) {
+        if let Some(image) = self.images.get_mut(index) {
+            let is_outstanding =
+                |state: &ImageState| matches!(state, ImageState::Idle | ImageState::Failed(_));
+            self.outstanding -= usize::from(is_outstanding(&image.state));
+            self.outstanding += usize::from(is_outstanding(&state));
+            image.state = state;
+            self.revision += 1;
+        }
+    }
+
+    /// Counts anew after a change of the whole list.
+    fn changed(&mut self) {
+        let is_outstanding =
+            |image: &&ImageEntry| matches!(image.state, ImageState::Idle | ImageState::Failed(_));
+        self.outstanding = self.images.iter().filter(is_outstanding).count();
+        self.revision += 1;
     }
 }

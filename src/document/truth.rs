@@ -1,8 +1,17 @@
-//! Ground truth of one image, rasterised on a thread when it is first asked for.
+//! Ground truth of one image: rasterised and measured against the predictions on a thread when it is first asked for.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::Wake;
+use crate::coco::dataset::{Annotation, Dataset};
 use crate::structures::Detection;
+
+/// Images whose annotations stay in memory.
+const KEPT: usize = 64;
+/// A prediction with this share of its area on a crowd region is not measured (product.md, definitions).
+const CROWD_SHARE: f64 = 0.5;
 
 /// An annotation as the window shows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,8 +29,8 @@ pub struct Truth {
     pub shapes: Vec<Detection>,
     /// The rest of it.
     pub instances: Vec<TruthInstance>,
-    /// Measured IoU of each prediction of the image, for the predictions it was computed with: the largest mask IoU with
-    /// a non-crowd annotation of its class; `None` where the prediction lies mostly on a crowd region.
+    /// Measured IoU of each prediction that it was computed with: the largest mask IoU with a non-crowd annotation of
+    /// its class; `None` where the prediction lies mostly on a crowd region.
     pub measured: Vec<Option<f64>>,
 }
 
@@ -34,4 +43,194 @@ pub enum TruthState {
     Pending,
     /// Here.
     Ready(Arc<Truth>),
+}
+
+type Predictions = Option<Arc<Vec<Detection>>>;
+
+/// What is known of an image, and for which predictions.
+struct Known {
+    truth: Option<Arc<Truth>>,
+    asked_with: usize,
+    last_used: u64,
+}
+
+/// Asks a thread for annotations and keeps the latest.
+pub(super) struct TruthKeeper {
+    requests: Sender<(usize, Predictions)>,
+    answers: Receiver<(usize, Arc<Truth>)>,
+    known: HashMap<usize, Known>,
+    clock: u64,
+}
+
+impl TruthKeeper {
+    /// A thread of its own for `dataset`; it ends with the keeper.
+    pub fn new(dataset: Arc<Dataset>, wake: Wake) -> std::io::Result<Self> {
+        let (requests, work) = channel::<(usize, Predictions)>();
+        let (done, answers) = channel();
+        let done = Mutex::new(done);
+        std::thread::Builder::new()
+            .name("annotations".into())
+            .spawn(move || {
+                while let Ok((index, predictions)) = work.recv() {
+                    let truth = Arc::new(measure(&dataset, index, predictions.as_deref()));
+                    let sender = done.lock().unwrap_or_else(PoisonError::into_inner);
+                    if sender.send((index, truth)).is_err() {
+                        return;
+                    }
+                    wake();
+                }
+            })?;
+        Ok(Self {
+            requests,
+            answers,
+            known: HashMap::new(),
+            clock: 0,
+        })
+    }
+
+    /// The annotations of an image, measured against `predictions` as soon as the thread is done with it.
+    pub fn get(&mut self, index: usize, predictions: &Predictions) -> TruthState {
+        for (index, truth) in self.answers.try_iter() {
+            if let Some(known) = self.known.get_mut(&index) {
+                known.truth = Some(truth);
+            }
+        }
+        self.clock += 1;
+        // The address tells one vector of predictions from the next; the entry keeps none alive.
+        let asked_with = predictions.as_ref().map_or(0, |p| Arc::as_ptr(p) as usize);
+        let known = self.known.entry(index).or_insert(Known {
+            truth: None,
+            asked_with: usize::MAX,
+            last_used: 0,
+        });
+        known.last_used = self.clock;
+        if known.asked_with != asked_with {
+            known.asked_with = asked_with;
+            // A thread that is gone leaves the answer pending; the log has its reason.
+            let _ = self.requests.send((index, predictions.clone()));
+        }
+        let state = known
+            .truth
+            .clone()
+            .map_or(TruthState::Pending, TruthState::Ready);
+        self.forget();
+        state
+    }
+
+    fn forget(&mut self) {
+        while self.known.len() > KEPT {
+            let oldest = self.known.iter().min_by_key(|(_, known)| known.last_used);
+            let Some((&index, _)) = oldest else { return };
+            self.known.remove(&index);
+        }
+    }
+}
+
+fn measure(dataset: &Dataset, index: usize, predictions: Option<&Vec<Detection>>) -> Truth {
+    let annotations = dataset.annotations(index).kept;
+    let measured = predictions.map_or_else(Vec::new, |predictions| {
+        predictions
+            .iter()
+            .map(|p| measured_iou(p, &annotations))
+            .collect()
+    });
+    let shape = |annotation: &Annotation| Detection {
+        bbox: annotation.bbox,
+        label: annotation.label,
+        score: 1.0,
+        mask_iou: None,
+        iou_score: 1.0,
+        mask: annotation.mask.clone(),
+        quality: None,
+    };
+    Truth {
+        shapes: annotations.iter().map(shape).collect(),
+        instances: annotations
+            .iter()
+            .map(|a| TruthInstance {
+                id: a.id,
+                is_crowd: a.is_crowd,
+            })
+            .collect(),
+        measured,
+    }
+}
+
+/// The largest mask IoU with an annotation of the class; `None` where it cannot be said. Masks of another size do not
+/// overlap: the JSON and the file disagree.
+fn measured_iou(prediction: &Detection, annotations: &[Annotation]) -> Option<f64> {
+    let of_class = || annotations.iter().filter(|a| a.label == prediction.label);
+    let area = prediction.mask.area() as f64;
+    let on_crowd = of_class().filter(|a| a.is_crowd).any(|a| {
+        let shared = prediction.mask.intersection_area(&a.mask).unwrap_or(0) as f64;
+        area > 0.0 && shared / area >= CROWD_SHARE
+    });
+    if on_crowd {
+        return None;
+    }
+    let ious = of_class()
+        .filter(|a| !a.is_crowd)
+        .map(|a| prediction.mask.iou(&a.mask).unwrap_or(0.0));
+    Some(ious.fold(0.0, f64::max))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::structures::{BoxXywh, Rle, Size};
+
+    fn mask(columns: std::ops::Range<u32>) -> Rle {
+        let size = Size::new(10, 4);
+        let runs = vec![
+            columns.start * 4,
+            (columns.end - columns.start) * 4,
+            (10 - columns.end) * 4,
+        ];
+        Rle::new(size, runs).unwrap()
+    }
+
+    fn annotation(label: usize, is_crowd: bool, columns: std::ops::Range<u32>) -> Annotation {
+        let bbox = BoxXywh::new(0.0, 0.0, 1.0, 1.0);
+        Annotation {
+            id: 1,
+            label,
+            category_id: 1,
+            bbox,
+            area: 1.0,
+            is_crowd,
+            mask: mask(columns),
+        }
+    }
+
+    fn prediction(columns: std::ops::Range<u32>) -> Detection {
+        Detection {
+            bbox: BoxXywh::default(),
+            label: 3,
+            score: 0.5,
+            mask_iou: None,
+            iou_score: 0.5,
+            mask: mask(columns),
+            quality: None,
+        }
+    }
+
+    #[test]
+    fn the_best_of_the_class_counts() {
+        let annotations = [
+            annotation(3, false, 0..4),
+            annotation(3, false, 2..6),
+            annotation(1, false, 2..8),
+        ];
+        let half = measured_iou(&prediction(2..8), &annotations);
+        assert_eq!(half, Some(4.0 / 6.0));
+        assert_eq!(measured_iou(&prediction(8..10), &annotations), Some(0.0));
+        assert_eq!(measured_iou(&prediction(2..8), &[]), Some(0.0));
+    }
+
+    #[test]
+    fn mostly_on_a_crowd_is_not_measured() {
+        let annotations = [annotation(3, true, 0..5)];
+        assert_eq!(measured_iou(&prediction(3..7), &annotations), None);
+        assert_eq!(measured_iou(&prediction(4..7), &annotations), Some(0.0));
+    }
 }

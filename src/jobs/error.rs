@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::coco::CocoError;
 use crate::config::ConfigError;
 use crate::data::ImageError;
+use crate::data::synth::SynthError;
 use crate::model::ModelError;
 use crate::weights::WeightsError;
 
@@ -16,16 +17,25 @@ pub enum JobError {
     Config(#[from] ConfigError),
     /// The checkpoint was refused.
     #[error(transparent)]
-    Weights(#[from] WeightsError),
+    Weights(Box<WeightsError>),
     /// The network could not be built or broke.
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Model(Box<ModelError>),
     /// The input could not be listed.
     #[error(transparent)]
     Image(#[from] ImageError),
     /// A prediction file could not be written or read.
     #[error(transparent)]
     Coco(#[from] CocoError),
+    /// The synthetic set could not be written.
+    #[error(transparent)]
+    Synth(#[from] SynthError),
+    /// A folder that would be written into holds something.
+    #[error("{path} is not empty: choose a new folder, so that nothing is written over")]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A device was asked for that this build or machine does not have.
     #[error("device {asked} cannot be used: {why}")]
     Device {
@@ -68,4 +78,16 @@ pub enum JobError {
     /// The model failed inside the job's thread; the text is the whole cause chain.
     #[error("{0}")]
     Fatal(String),
+}
+
+impl From<WeightsError> for JobError {
+    fn from(error: WeightsError) -> Self {
+        Self::Weights(Box::new(error))
+    }
+}
+
+impl From<ModelError> for JobError {
+    fn from(error: ModelError) -> Self {
+        Self::Model(Box::new(error))
+    }
 }

@@ -1,5 +1,6 @@
 //! Long work on named threads: events out, pause and cancel in. Adaptors only, no logic.
 
+pub mod checkpoint;
 pub mod device;
 pub mod doctor;
 mod error;
@@ -10,6 +11,8 @@ pub mod logging;
 mod memory;
 pub mod model;
 mod queue;
+pub mod sets;
+pub mod synth;
 
 pub use error::JobError;
 pub use memory::peak_memory;

@@ -184,7 +184,7 @@ pub(super) fn hints(survey: &Survey<'_>, resolved: &Resolved) -> Vec<String> {
         let (have, want) = (read_off.backbone, &resolved.config.backbone);
         if have.depth != want.depth {
             hints.push(format!(
-                "the checkpoint's backbone has depth {:?}, the configuration's {:?}",
+                "the checkpoint's backbone has depth {}, the configuration's {}",
                 have.depth, want.depth
             ));
         }

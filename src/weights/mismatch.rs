@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// A tensor whose shape is not the model's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Misshapen {
     /// Name in the file.
     pub name: String,
@@ -16,7 +18,7 @@ pub struct Misshapen {
 }
 
 /// Everything in which a checkpoint differs from the model.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Mismatch {
     /// Canonical name and shape of tensors that the file lacks.
     pub missing: Vec<(String, Vec<usize>)>,

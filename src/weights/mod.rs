@@ -7,6 +7,8 @@
 mod canonical;
 mod error;
 mod format;
+pub mod formula;
+mod inspect;
 mod load;
 mod mindspore;
 mod mismatch;
@@ -18,6 +20,7 @@ mod raw;
 mod resolve;
 mod rows;
 mod safetensors;
+mod save;
 mod source;
 mod survey;
 mod tensors;
@@ -27,15 +30,18 @@ mod widths;
 pub use canonical::{Kind, Parameter, backbone_parameters, parameters};
 pub use error::WeightsError;
 pub use format::{Format, FormatError};
+pub use inspect::{InspectedModel, InspectedTensor, Inspection, inspect};
 pub use load::{
     IouColumns, IouHead, LoadOptions, LoadedBackbone, LoadedCheckpoint, load, load_backbone,
 };
 pub use mindspore::MindsporeError;
 pub use mismatch::{Mismatch, Misshapen};
 pub use names::Naming;
+pub use opened::{FileTensor, file_tensors, tensors_of_bytes};
 pub use pickle::PickleError;
 pub use proposals::Proposals;
 pub use raw::{Dtype, TensorError};
 pub use safetensors::SafetensorsError;
+pub use save::{CheckpointMetadata, StoredType, TrainingProgress, save};
 pub use tensors::Weights;
 pub use torch::TorchError;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::error::WeightsError;
 use super::format::{self, Format, FormatError};
-use super::raw::RawTensor;
+use super::raw::{Dtype, RawTensor};
 use super::source::Source;
 use super::{mindspore, safetensors, torch};
 
@@ -35,13 +36,22 @@ impl Opened {
             source,
             path: path.to_owned(),
         })?;
-        Self::parse(path, &source).map_err(|source| WeightsError::Format {
+        Self::of_source(path, &source)
+    }
+
+    /// Parses bytes in memory; `path` is only named in errors.
+    pub fn of_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, WeightsError> {
+        Self::of_source(path, &Arc::new(Source::Owned(bytes)))
+    }
+
+    fn of_source(path: &Path, source: &Arc<Source>) -> Result<Self, WeightsError> {
+        Self::parse(path, source).map_err(|source| WeightsError::Format {
             source,
             path: path.to_owned(),
         })
     }
 
-    fn parse(path: &Path, source: &std::sync::Arc<Source>) -> Result<Self, FormatError> {
+    fn parse(path: &Path, source: &Arc<Source>) -> Result<Self, FormatError> {
         let format = format::detect(source)?;
         let mut opened = Self {
             path: path.to_owned(),
@@ -73,4 +83,52 @@ impl Opened {
         }
         Ok(opened)
     }
+
+    fn into_file_tensors(self) -> Vec<FileTensor> {
+        self.tensors
+            .into_iter()
+            .map(|(name, raw)| FileTensor { name, raw })
+            .collect()
+    }
+}
+
+/// A tensor of a file under its own name, before any mapping.
+#[derive(Debug)]
+pub struct FileTensor {
+    /// Name in the file.
+    pub name: String,
+    raw: RawTensor,
+}
+
+impl FileTensor {
+    /// Element type.
+    pub fn dtype(&self) -> Dtype {
+        self.raw.dtype()
+    }
+
+    /// Sizes.
+    pub fn shape(&self) -> &[usize] {
+        self.raw.shape()
+    }
+
+    /// Little-endian bytes of the elements, row-major.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.raw.bytes().into_owned()
+    }
+}
+
+/// Every tensor of a file of any format, in the order of the file.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn file_tensors(path: &Path) -> Result<Vec<FileTensor>, WeightsError> {
+    Opened::open(path).map(Opened::into_file_tensors)
+}
+
+/// As `file_tensors`, of bytes in memory; `path` is only named in errors.
+///
+/// # Errors
+/// Bytes that cannot be read.
+pub fn tensors_of_bytes(path: &Path, bytes: Vec<u8>) -> Result<Vec<FileTensor>, WeightsError> {
+    Opened::of_bytes(path, bytes).map(Opened::into_file_tensors)
 }

@@ -52,13 +52,7 @@ impl Proposals {
             |what: String| notes.push(format!("from the checkpoint's meta.config: {what}"));
         if let Some(style) = self.style {
             config.backbone.style = style;
-            say(format!(
-                "backbone.style {}",
-                match style {
-                    Style::Caffe => "caffe",
-                    Style::Pytorch => "pytorch",
-                }
-            ));
+            say(format!("backbone.style {style}"));
         }
         if let Some(to_rgb) = self.to_rgb {
             config.to_rgb = to_rgb;

@@ -1,5 +1,7 @@
 //! A tensor as a file holds it: element type, shape, where the bytes are. Read only when asked for.
 
+use std::borrow::Cow;
+
 use half::{bf16, f16};
 
 use super::source::Span;
@@ -258,26 +260,33 @@ impl RawTensor {
 
     /// Values as f32, row-major.
     pub fn to_f32(&self) -> Vec<f32> {
+        decode(self.dtype, &self.bytes())
+    }
+
+    /// Little-endian bytes of the elements, row-major.
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
         match &self.layout {
             Layout::Contiguous(pieces) => match pieces.as_slice() {
-                [] => Vec::new(),
-                [piece] => decode(self.dtype, piece.bytes()),
-                pieces => {
-                    // An element may lie across a cut.
-                    let whole: Vec<u8> = pieces.iter().flat_map(|p| p.bytes()).copied().collect();
-                    decode(self.dtype, &whole)
-                }
+                [] => Cow::Borrowed(&[]),
+                [piece] => Cow::Borrowed(piece.bytes()),
+                // An element may lie across a cut.
+                pieces => pieces
+                    .iter()
+                    .flat_map(|p| p.bytes())
+                    .copied()
+                    .collect::<Vec<u8>>()
+                    .into(),
             },
             Layout::Strided {
                 storage,
                 offset,
                 strides,
-            } => self.gather(storage.bytes(), *offset, strides),
+            } => self.gather(storage.bytes(), *offset, strides).into(),
         }
     }
 
     /// Copies a view out in row-major order.
-    fn gather(&self, storage: &[u8], offset: usize, strides: &[usize]) -> Vec<f32> {
+    fn gather(&self, storage: &[u8], offset: usize, strides: &[usize]) -> Vec<u8> {
         let size = self.dtype.size();
         let count = element_count(&self.shape).unwrap_or(0);
         let mut bytes = Vec::with_capacity(count * size);
@@ -297,7 +306,7 @@ impl RawTensor {
                 *index = 0;
             }
         }
-        decode(self.dtype, &bytes)
+        bytes
     }
 }
 

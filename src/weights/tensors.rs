@@ -161,11 +161,4 @@ impl Weights {
             .map(|tensor| tensor.shape.iter().product::<usize>())
             .sum()
     }
-
-    /// Name, shape and values of every tensor in turn, sorted by name.
-    pub(super) fn each(&self) -> impl Iterator<Item = (&str, &[usize], Vec<f32>)> {
-        self.tensors
-            .iter()
-            .map(|(name, tensor)| (name.as_str(), tensor.shape.as_slice(), tensor.values()))
-    }
 }

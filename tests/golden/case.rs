@@ -192,8 +192,7 @@ fn size(height_width: &Value) -> Size {
 
 /// The configuration that a fixture's `config.json` describes.
 pub fn config(json: &Value) -> Config {
-    let mut config = Config::default();
-    set_architecture(&mut config, &json["arch"]);
+    let mut config = architecture(&json["arch"]);
     let rpn = &json["rpn"];
     if rpn.is_object() {
         let rules = &mut config.test_cfg.rpn;
@@ -218,7 +217,9 @@ pub fn config(json: &Value) -> Config {
     config
 }
 
-fn set_architecture(config: &mut Config, arch: &Value) {
+/// The configuration of an `arch` object; the rest is the default.
+pub fn architecture(arch: &Value) -> Config {
+    let mut config = Config::default();
     let [base, fpn, classes] =
         ["base_channels", "fpn_channels", "num_classes"].map(|key| whole(&arch[key]));
     config.backbone.depth = match whole(&arch["depth"]) {
@@ -251,6 +252,7 @@ fn set_architecture(config: &mut Config, arch: &Value) {
     config.coco_classes = std::iter::once("background".to_owned())
         .chain((0..classes).map(name))
         .collect();
+    config
 }
 
 fn whole(value: &Value) -> usize {

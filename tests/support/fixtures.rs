@@ -60,7 +60,7 @@ pub fn real_data(name: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    println!("skipped: the real file {name} is not on this machine");
+    eprintln!("skipped: the real file {name} is not on this machine");
     None
 }
 

@@ -52,10 +52,13 @@ fn report(found: &[wgpu::AdapterInfo], chosen: Option<wgpu::AdapterInfo>) -> Che
             ),
             Some(Remedy::packages(
                 "With a graphics card in this machine, install its driver.",
-                &["mesa-vulkan-drivers (AMD, Intel)", "nvidia-driver (NVIDIA)"],
                 &[
-                    "mesa-vulkan-drivers (AMD, Intel)",
-                    "akmod-nvidia (NVIDIA, RPM Fusion)",
+                    "mesa-vulkan-drivers (AMD and Intel)",
+                    "nvidia-driver (NVIDIA)",
+                ],
+                &[
+                    "mesa-vulkan-drivers (AMD and Intel)",
+                    "akmod-nvidia (NVIDIA, from RPM Fusion)",
                 ],
             )),
         ),
@@ -99,9 +102,16 @@ fn report(found: &[wgpu::AdapterInfo], chosen: Option<wgpu::AdapterInfo>) -> Che
     }
 }
 
-/// `llvmpipe (vulkan, llvmpipe Mesa 22.3, software)`.
+/// `llvmpipe (vulkan, Mesa 22.3, software)`.
 fn describe(info: &wgpu::AdapterInfo) -> String {
-    let driver = [info.driver.trim(), info.driver_info.trim()].join(" ");
+    let known = info.name.split_whitespace().next().unwrap_or_default();
+    // Software drivers repeat their name in both fields.
+    let driver = if info.driver == known {
+        String::new()
+    } else {
+        format!("{} ", info.driver)
+    };
+    let driver = format!("{driver}{}", info.driver_info);
     let parts: Vec<_> = [info.backend.to_str(), driver.trim(), kind(info)]
         .into_iter()
         .filter(|part| !part.is_empty())

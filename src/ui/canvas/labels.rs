@@ -7,7 +7,7 @@ use super::view::Placement;
 use crate::ui::colour;
 
 /// Points of the text.
-const FONT_SIZE: f32 = 11.0;
+const FONT_SIZE: f32 = 10.5;
 /// Around the text; the coloured bar is within the left one.
 const PADDING: Vec2 = vec2(4.0, 1.0);
 /// Width of the coloured bar at the left.
@@ -17,7 +17,7 @@ const MAX_LABELS: usize = 150;
 /// Instances considered at most, the most important first.
 const MAX_TRIED: usize = 600;
 /// A mask that is smaller than this share of its label goes without one until it is hovered or selected.
-const MIN_SHARE: f32 = 0.3;
+const MIN_SHARE: f32 = 0.6;
 
 /// An instance that wants a label.
 #[derive(Clone, Copy, Debug)]

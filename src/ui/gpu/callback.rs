@@ -13,8 +13,6 @@ use crate::ui::canvas::InstanceSet;
 
 /// From 200 % on the pixels of the image are drawn as squares.
 const NEAREST_FROM: f32 = 2.0;
-/// Below 200 % the pixels of masks do not fall on those of the screen: four samples make their steps even.
-const SMOOTH_SAMPLES: u32 = 4;
 
 /// The uniform of a canvas; `View` of the shaders.
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
@@ -26,12 +24,12 @@ pub(crate) struct ViewUniform {
     pub(crate) screen: [f32; 2],
     /// Screen pixels per image pixel.
     pub(crate) scale: f32,
-    /// Filled in when painting.
-    pub(crate) linear_target: u32,
-    /// Filled in when painting.
-    pub(crate) samples: u32,
     /// Screen pixels per point.
     pub(crate) pixels_per_point: f32,
+    /// Filled in when painting.
+    pub(crate) linear_target: u32,
+    /// Uniforms are a multiple of 16 bytes.
+    pub(crate) padding: u32,
 }
 
 /// An instance set with its styles.
@@ -179,11 +177,9 @@ impl CanvasPaint {
         queue: &wgpu::Queue,
         screen: &ScreenDescriptor,
     ) {
-        let smooth = self.view.scale < NEAREST_FROM && !gpu.software;
         let uniform = ViewUniform {
             screen: screen.size_in_pixels.map(|side| side as f32),
             linear_target: u32::from(gpu.linear_target),
-            samples: if smooth { SMOOTH_SAMPLES } else { 1 },
             ..self.view
         };
         let layout = &gpu.pipelines.view_layout;

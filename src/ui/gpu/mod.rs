@@ -52,11 +52,9 @@ impl Counters {
 /// image and no mask.
 pub fn install(render_state: &egui_wgpu::RenderState) -> Arc<Counters> {
     let counters: Arc<Counters> = Arc::default();
-    let software = render_state.adapter.get_info().device_type == wgpu::DeviceType::Cpu;
     let gpu = CanvasGpu {
         pipelines: Pipelines::new(&render_state.device, render_state.target_format),
         linear_target: render_state.target_format.is_srgb(),
-        software,
         images: HashMap::new(),
         sets: HashMap::new(),
         views: HashMap::new(),
@@ -72,8 +70,6 @@ struct CanvasGpu {
     pipelines: Pipelines,
     /// Whether the framebuffer wants linear values.
     linear_target: bool,
-    /// A software adapter: one sample a pixel is enough.
-    software: bool,
     images: HashMap<u64, Kept<ImageTextures>>,
     sets: HashMap<u64, Kept<SetBuffers>>,
     views: HashMap<egui::Id, callback::ViewSlot>,

@@ -1,6 +1,7 @@
 //! Pickles as inert trees: a small stack machine that executes nothing (semantics.md 5.3).
 
 mod globals;
+mod instructions;
 mod machine;
 
 use std::ops::Range;

@@ -42,22 +42,32 @@ fn check_endian(system: &Pickle<'_>) -> Result<(), TorchError> {
     }
 }
 
-/// Bytes of each storage, as the persistent ids of the object claim.
-fn storage_sizes(object: &Pickle<'_>) -> Result<BTreeMap<String, u64>, TorchError> {
+/// What the persistent ids claim of one storage.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct StorageSize {
+    /// Elements.
+    numel: u64,
+    /// Bytes.
+    claimed: u64,
+}
+
+/// Size of each storage, as the persistent ids of the object claim.
+fn storage_sizes(object: &Pickle<'_>) -> Result<BTreeMap<String, StorageSize>, TorchError> {
     let mut sizes = BTreeMap::new();
     for id in object.ids() {
         if matches!(object.node(id), Node::Persistent(_)) {
             let storage = StorageId::read(object, id, "a storage")?;
-            let len = storage.byte_len().ok_or(TorchError::StorageSize {
-                key: storage.key.clone(),
-                claimed: u64::MAX,
-                have: 0,
-            })?;
-            if *sizes.entry(storage.key.clone()).or_insert(len) != len {
+            let claimed = storage.byte_len().unwrap_or(u64::MAX);
+            let size = StorageSize {
+                numel: storage.numel,
+                claimed,
+            };
+            let known = *sizes.entry(storage.key.clone()).or_insert(size);
+            if known != size {
                 return Err(TorchError::StorageSize {
-                    have: sizes.get(&storage.key).copied().unwrap_or(0),
                     key: storage.key,
-                    claimed: len,
+                    claimed,
+                    have: known.claimed,
                 });
             }
         }
@@ -69,7 +79,7 @@ fn storage_sizes(object: &Pickle<'_>) -> Result<BTreeMap<String, u64>, TorchErro
 fn blocks(
     source: &Arc<Source>,
     keys: &Pickle<'_>,
-    sizes: &BTreeMap<String, u64>,
+    sizes: &BTreeMap<String, StorageSize>,
 ) -> Result<Storages, TorchError> {
     let list = keys
         .sequence(keys.root)
@@ -80,7 +90,7 @@ fn blocks(
         let key = keys
             .text(key)
             .ok_or(TorchError::Legacy("the list of storages"))?;
-        let claimed = *sizes
+        let StorageSize { numel, claimed } = *sizes
             .get(key)
             .ok_or_else(|| TorchError::StorageMissing(key.into()))?;
         let short = || TorchError::StorageSize {
@@ -88,8 +98,15 @@ fn blocks(
             claimed,
             have: (source.len().saturating_sub(at) as u64).saturating_sub(8),
         };
-        // The number of elements is repeated here; the ids' claim is the one that counts.
         let start = at.checked_add(8).ok_or_else(short)?;
+        let repeated = source
+            .get(at..start)
+            .and_then(|bytes| bytes.first_chunk())
+            .map(|bytes| u64::from_le_bytes(*bytes))
+            .ok_or_else(short)?;
+        if repeated != numel {
+            return Err(TorchError::Legacy("the length of a storage"));
+        }
         let len = usize::try_from(claimed).map_err(|_| short())?;
         let span = Span::new(source, start, len).ok_or_else(short)?;
         at = start + len;

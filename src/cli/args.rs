@@ -1,0 +1,150 @@
+//! The command line's shape: flags that every command shares, and the commands.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Style, Styles};
+use clap::{Parser, Subcommand};
+
+use super::{completions, doctor, infer, synth};
+use crate::config::Config;
+
+const EXAMPLES: &str = "Examples:
+  maskscope                                    open the window
+  maskscope photos/ --checkpoint r50.pth       look at a folder while the model runs over it
+  maskscope infer --checkpoint r50.pth photos/ out.json
+  maskscope doctor                             what this machine has, and what to install
+
+A folder that is named like a command is opened with ./NAME.
+Results go to standard output, messages to standard error. Exit code 0: done, 1: failed, 2: wrong usage.
+MASKSCOPE_LOG sets what is logged, for example MASKSCOPE_LOG=info.";
+
+const STYLES: Styles = Styles::styled()
+    .header(Style::new().bold())
+    .usage(Style::new().bold())
+    .literal(AnsiColor::Cyan.on_default())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Runs, judges and fine-tunes Mask Scoring R-CNN: a desktop window and a command line
+#[derive(Debug, Parser)]
+#[command(name = "maskscope", after_help = EXAMPLES, styles = STYLES, max_term_width = 100)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub shared: Shared,
+    /// What the window opens.
+    #[command(flatten)]
+    pub window: WindowArgs,
+    /// Print the version with features and devices
+    #[arg(short = 'V', long)]
+    pub version: bool,
+    /// The window without one.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What the window opens.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct WindowArgs {
+    /// A folder of images, an image, a COCO JSON or a predictions JSON to open in the window
+    pub path: Option<PathBuf>,
+    /// Weights to run in the window: safetensors, PyTorch .pth or MindSpore .ckpt
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// Configuration YAML; the checkpoint's own without
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl WindowArgs {
+    /// Whether anything was given that only the window reads.
+    pub fn is_given(&self) -> bool {
+        self.path.is_some() || self.checkpoint.is_some() || self.config.is_some()
+    }
+}
+
+/// What the flags that every command shares say.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Shared {
+    /// Where the network runs: auto, cpu, cuda or cuda:N
+    #[arg(long, global = true, value_name = "DEVICE", default_value = "auto", value_parser = device, help_heading = SHARED)]
+    pub device: String,
+    /// Set a key of the configuration, for example --set test_cfg.rcnn.score_thr=0.3; repeatable
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = setting, help_heading = SHARED)]
+    pub set: Vec<String>,
+    /// Print the result as JSON on standard output, and nothing else there
+    #[arg(long, global = true, help_heading = SHARED)]
+    pub json: bool,
+    /// No progress and no notes, only errors
+    #[arg(short, long, global = true, help_heading = SHARED)]
+    pub quiet: bool,
+}
+
+const SHARED: &str = "Options of every command";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a model on an image or a folder and write the prediction JSON
+    Infer(infer::Args),
+    /// Write a synthetic COCO set: overlapping textured shapes with exact masks
+    Synth(synth::Args),
+    /// What this machine has, what will be used and why, and what to install
+    Doctor(doctor::Args),
+    /// Print the completion script of a shell
+    Completions(completions::Args),
+}
+
+/// The device's name, refused early where it cannot be one.
+fn device(text: &str) -> Result<String, String> {
+    let numbered = || text.strip_prefix("cuda:")?.parse::<u16>().ok();
+    if matches!(text, "auto" | "cpu" | "cuda") || numbered().is_some() {
+        Ok(text.into())
+    } else {
+        Err("expected auto, cpu, cuda or cuda:N".into())
+    }
+}
+
+/// A setting whose key and type are right; ranges and relations show when the whole configuration is known.
+fn setting(text: &str) -> Result<String, String> {
+    match Config::default().set(text) {
+        Ok(_) => Ok(text.into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn shared_flags_stand_before_and_after_the_command() {
+        for line in [
+            "maskscope --json --set lr=1 doctor",
+            "maskscope doctor --json --set lr=1",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert!(cli.shared.json, "{line}");
+            assert_eq!(cli.shared.set, ["lr=1"], "{line}");
+            assert_eq!(cli.shared.device, "auto");
+        }
+    }
+
+    #[test]
+    fn devices_and_settings_are_refused_early() {
+        for name in ["auto", "cpu", "cuda", "cuda:0", "cuda:15"] {
+            assert_eq!(device(name), Ok(name.to_owned()));
+        }
+        for name in ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "CPU"] {
+            assert!(device(name).is_err(), "{name}");
+        }
+        assert!(setting("lr=0.1").is_ok());
+        assert!(setting("lrr=0.1").unwrap_err().contains("`lr`"));
+    }
+}

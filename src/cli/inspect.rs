@@ -1,0 +1,199 @@
+//! `maskscope inspect`: what a checkpoint holds, what maps where, what is missing.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use crate::jobs::checkpoint::{self, InspectedModel, Inspection};
+
+/// Lists the tensors of a checkpoint: format, what maps where, what is missing or left over
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  maskscope inspect model.pth
+  maskscope inspect model.ckpt --json | jq .parameters")]
+pub struct Args {
+    /// Checkpoint: .safetensors, .pth, .ckpt
+    file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the listing.
+///
+/// # Errors
+/// A file that cannot be read; output that cannot be written.
+pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
+    let inspection = checkpoint::inspect(&args.file)?;
+    if args.json {
+        serde_json::to_writer_pretty(&mut *out, &inspection)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    print_tensors(&inspection, out)?;
+    print_mismatch(&inspection, out)?;
+    print_summary(&inspection, out)
+}
+
+fn print_tensors(inspection: &Inspection, out: &mut dyn Write) -> anyhow::Result<()> {
+    let width = |length: &dyn Fn(usize) -> usize, least: usize| {
+        (0..inspection.tensors.len())
+            .map(length)
+            .max()
+            .unwrap_or(0)
+            .max(least)
+    };
+    let shapes: Vec<String> = inspection
+        .tensors
+        .iter()
+        .map(|tensor| shape_text(&tensor.shape))
+        .collect();
+    let name_width = width(
+        &|i| inspection.tensors.get(i).map_or(0, |t| t.name.len()),
+        6,
+    );
+    let shape_width = width(&|i| shapes.get(i).map_or(0, String::len), 5);
+    writeln!(
+        out,
+        "{:name_width$}  type  {:shape_width$}  goes to",
+        "tensor", "shape"
+    )?;
+    for (tensor, shape) in inspection.tensors.iter().zip(&shapes) {
+        let place = match &tensor.canonical {
+            Some(canonical) if *canonical == tensor.name && tensor.place == "taken" => {
+                "the same name".into()
+            }
+            Some(canonical) if tensor.place == "taken" => canonical.clone(),
+            Some(canonical) => format!("{canonical} ({})", tensor.place),
+            None => tensor.place.to_owned(),
+        };
+        writeln!(
+            out,
+            "{:name_width$}  {:4}  {shape:shape_width$}  {place}",
+            tensor.name, tensor.dtype
+        )?;
+    }
+    writeln!(out)?;
+    Ok(())
+}
+
+fn print_mismatch(inspection: &Inspection, out: &mut dyn Write) -> anyhow::Result<()> {
+    if !inspection.mismatch.is_empty() {
+        writeln!(out, "{}", inspection.mismatch.to_string().trim_end())?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn print_summary(inspection: &Inspection, out: &mut dyn Write) -> anyhow::Result<()> {
+    writeln!(out, "file        {}", inspection.path.display())?;
+    writeln!(
+        out,
+        "format      {}, names of {}",
+        inspection.format, inspection.naming
+    )?;
+    writeln!(
+        out,
+        "tensors     {} with {} values",
+        thousands(inspection.tensors.len()),
+        thousands(inspection.values)
+    )?;
+    if let Some(model) = &inspection.model {
+        print_model(model, out)?;
+    }
+    writeln!(
+        out,
+        "parameters  {} (BatchNorm statistics included)",
+        thousands(inspection.parameters)
+    )?;
+    let mismatch = &inspection.mismatch;
+    writeln!(
+        out,
+        "missing     {}, of another shape {}, twice {}, left over {}",
+        mismatch.missing.len(),
+        mismatch.misshapen.len(),
+        mismatch.doubled.len(),
+        mismatch.left_over.len()
+    )?;
+    for note in &inspection.notes {
+        writeln!(out, "note        {note}")?;
+    }
+    match &inspection.refusal {
+        Some(refusal) => writeln!(out, "result      cannot run as it is: {refusal}")?,
+        None if inspection.complete => writeln!(out, "result      complete")?,
+        None => writeln!(out, "result      does not load, see above")?,
+    }
+    Ok(())
+}
+
+fn print_model(model: &InspectedModel, out: &mut dyn Write) -> anyhow::Result<()> {
+    const SHOWN: usize = 8;
+    writeln!(
+        out,
+        "model       {}, base_channels {}",
+        model.backbone, model.base_channels
+    )?;
+    let Some(iou_head) = model.iou_head else {
+        return Ok(());
+    };
+    let names: Vec<&str> = model
+        .classes
+        .iter()
+        .map(String::as_str)
+        .take(SHOWN)
+        .collect();
+    writeln!(
+        out,
+        "classes     {}: {}{}",
+        model.classes.len(),
+        names.join(", "),
+        if model.classes.len() > SHOWN {
+            ", …"
+        } else {
+            ""
+        }
+    )?;
+    let (width, height) = model.image_size;
+    writeln!(
+        out,
+        "dialect     {}, images fitted into {width}x{height}",
+        model.dialect
+    )?;
+    writeln!(out, "mask IoU    {iou_head}")?;
+    Ok(())
+}
+
+/// `64x3x7x7`; `-` for a scalar.
+fn shape_text(shape: &[usize]) -> String {
+    if shape.is_empty() {
+        return "-".into();
+    }
+    let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
+    sizes.join("x")
+}
+
+/// `60,789,760`.
+pub(super) fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_groups_of_three_digits() {
+        let check = |number, text| assert_eq!(thousands(number), text);
+        check(0, "0");
+        check(999, "999");
+        check(1_000, "1,000");
+        check(60_789_760, "60,789,760");
+    }
+}

@@ -1,0 +1,59 @@
+//! Listing folders and making the demo set, for layers that must not know `data`.
+
+use std::path::{Path, PathBuf};
+
+use super::JobError;
+use crate::data::{self, synth};
+use crate::structures::Size;
+
+/// Pictures of the demo.
+const DEMO_IMAGES: usize = 24;
+const DEMO_SEED: u64 = 2023;
+const DEMO_SIZE: Size = Size {
+    width: 640,
+    height: 480,
+};
+/// Renamed when the generator changes, so that an older demo in the cache is not taken for it.
+const DEMO_NAME: &str = "demo-1";
+
+/// Whether the name is one of an image that `infer` would read.
+pub fn is_image(path: &Path) -> bool {
+    data::has_image_suffix(path)
+}
+
+/// Images in a folder, not in folders within, in name order.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn list_folder(folder: &Path) -> Result<Vec<PathBuf>, JobError> {
+    Ok(data::list_images(folder, false)?)
+}
+
+/// The folder of the built-in demo set; made where it is not in the user's cache yet. `progress` gets the number of
+/// pictures made.
+///
+/// # Errors
+/// The cache folder cannot be written.
+pub fn demo_folder(progress: &mut dyn FnMut(usize)) -> Result<PathBuf, JobError> {
+    let cache = directories::ProjectDirs::from("", "", "maskscope").map_or_else(
+        || std::env::temp_dir().join("maskscope"),
+        |dirs| dirs.cache_dir().to_owned(),
+    );
+    let folder = cache.join(DEMO_NAME);
+    // The labels are written last: with them the set is whole.
+    if !folder.join("labels.json").is_file() {
+        let mut report = |done, _| {
+            progress(done);
+            true
+        };
+        synth::write_set(
+            &folder,
+            DEMO_IMAGES,
+            DEMO_SEED,
+            DEMO_SIZE,
+            synth::Stats::Plain,
+            &mut report,
+        )?;
+    }
+    Ok(folder)
+}
