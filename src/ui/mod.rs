@@ -3,6 +3,10 @@
 pub mod canvas;
 pub mod colour;
 pub mod command;
+pub mod fonts;
 pub mod gpu;
+pub mod icons;
+pub mod keys;
 pub mod loader;
+pub mod theme;
 pub mod view;
