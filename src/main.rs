@@ -65,5 +65,7 @@ fn open_window(cli: &Cli) -> anyhow::Result<bool> {
 
 #[cfg(not(feature = "gui"))]
 fn open_window(_cli: &Cli) -> anyhow::Result<bool> {
+    cli::window::check_display()?;
+    // `maskscope::ui::run` belongs here, its error through `cli::window::explain`.
     anyhow::bail!("the window is not part of this build; `maskscope --help` lists the commands")
 }

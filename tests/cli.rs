@@ -60,6 +60,8 @@ fn help_names_commands_and_examples() {
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     for part in [
         "infer",
+        "inspect",
+        "convert",
         "synth",
         "doctor",
         "completions",
@@ -75,7 +77,14 @@ fn help_names_commands_and_examples() {
     for part in ["train", "eval ", "review", "suspects", "export"] {
         assert!(!stdout.contains(&format!("\n  {part}")), "{part}");
     }
-    for command in ["infer", "synth", "doctor", "completions"] {
+    for command in [
+        "infer",
+        "inspect",
+        "convert",
+        "synth",
+        "doctor",
+        "completions",
+    ] {
         let (code, stdout, _) = run(&mut maskscope(&[command, "--help"]));
         assert_eq!(code, Some(0));
         assert!(stdout.contains("Examples:"), "{command}");
@@ -225,7 +234,7 @@ fn without_a_display_the_window_says_so_and_ends_with_1() {
     if cfg!(feature = "gui") {
         assert!(stderr.contains("DISPLAY"), "what is missing: {stderr}");
     }
-    assert!(stderr.contains("maskscope "), "what to do: {stderr}");
+    assert!(stderr.contains("`maskscope "), "what to do: {stderr}");
 }
 
 #[test]
@@ -297,6 +306,94 @@ fn a_missing_checkpoint_is_told_once() {
     let stderr = failed(&mut command);
     assert!(stderr.contains("/nowhere/model.pth"), "{stderr}");
     assert_eq!(stderr.matches("No such file").count(), 1, "{stderr}");
+}
+
+#[test]
+fn inspect_and_convert_share_the_flags_of_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = crate::support::fixtures::folder("tiny_pytorch_style").join("model.pth");
+    let converted = folder.path().join("model.safetensors");
+    let mut convert = maskscope(&["--json", "convert", "--set", "test_cfg.rcnn.score_thr=0.25"]);
+    let (code, stdout, stderr) = run(convert.arg(&source).arg(&converted));
+    assert_eq!(code, Some(0), "{stderr}");
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    assert!(report["parameters"].as_u64().unwrap() > 0);
+    let bytes = std::fs::read(&converted).unwrap();
+    assert!(String::from_utf8_lossy(&bytes[..8192]).contains("score_thr: 0.25"));
+    for flags in [["inspect", "--json"], ["--json", "inspect"]] {
+        let (code, stdout, stderr) = run(maskscope(&flags).arg(&converted));
+        assert_eq!(code, Some(0), "{stderr}");
+        let again: Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!(again["parameters"], report["parameters"]);
+    }
+    let stderr = failed(
+        maskscope(&["convert", "--set", "num_classes=7"])
+            .arg(&source)
+            .arg(&converted),
+    );
+    assert!(stderr.contains("num_classes"), "{stderr}");
+    assert_eq!(
+        std::fs::read(&converted).unwrap(),
+        bytes,
+        "a failed run leaves the file as it was"
+    );
+}
+
+#[test]
+fn a_configuration_file_with_errors_is_refused_with_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let photo = folder.path().join("photo.png");
+    image::RgbImage::new(8, 8).save(&photo).unwrap();
+    let config = folder.path().join("my.yaml");
+    std::fs::write(&config, "lr: 0.1\nbackbone:\n  dept: 50\nbatch_size: two\n").unwrap();
+    let model = crate::support::fixtures::folder("tiny_pytorch_style").join("model.pth");
+    let mut command = maskscope(&["infer", "--checkpoint"]);
+    command
+        .arg(model)
+        .arg("--config")
+        .arg(&config)
+        .arg(photo)
+        .arg(folder.path().join("out.json"));
+    let stderr = failed(&mut command);
+    for part in [
+        "my.yaml",
+        "line 3: unknown key `backbone.dept`; the nearest known key is `backbone.depth`",
+        "line 4: `batch_size` is `two`, expected a whole number",
+    ] {
+        assert!(stderr.contains(part), "{stderr}");
+    }
+    assert!(!folder.path().join("out.json").exists());
+}
+
+/// Ctrl-C finishes the pictures in hand, says what is there, and ends with 1.
+#[cfg(unix)]
+#[test]
+fn synth_stops_at_ctrl_c() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("set");
+    let child = maskscope(&["synth", "--images", "1000000"])
+        .arg(&out)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = std::time::Instant::now();
+    while !out.join("data/000010.png").exists() {
+        assert!(start.elapsed().as_secs() < 120, "no picture yet");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let killed = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.contains("stopped: ") && stderr.contains("of 1000000"),
+        "{stderr}"
+    );
+    assert!(!out.join("labels.json").exists());
 }
 
 /// The reader of a pipe may leave at any time.

@@ -6,6 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod dataset;
+mod fuzz;
 mod predictions;
 
 use maskscope::coco::rle_string;

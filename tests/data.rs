@@ -6,6 +6,11 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod build;
+mod fuzz;
+mod images;
+mod synth;
+
 use std::path::PathBuf;
 
 use maskscope::config::{Config, Dialect};

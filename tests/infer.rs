@@ -259,10 +259,6 @@ fn refusals_say_what_and_where_and_exit_1() {
         &["score_thr"],
     );
     check(
-        infer(&photos, &output).args(["--set", "test_cfg.rcnn.scor_thr=0.5"]),
-        &["score_thr"],
-    );
-    check(
         infer(&photos, &output).args(["--set", "num_classes=7"]),
         &["num_classes"],
     );

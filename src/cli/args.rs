@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Style, Styles};
 use clap::{Parser, Subcommand};
 
-use super::{completions, doctor, infer, synth};
+use super::{completions, convert, doctor, infer, inspect, synth};
 use crate::config::Config;
 
 const EXAMPLES: &str = "Examples:
   maskscope                                    open the window
   maskscope photos/ --checkpoint r50.pth       look at a folder while the model runs over it
   maskscope infer --checkpoint r50.pth photos/ out.json
+                                               the same as JSON
+  maskscope inspect ms_rcnn.ckpt               what is in a checkpoint, and what is missing
   maskscope doctor                             what this machine has, and what to install
 
 A folder that is named like a command is opened with ./NAME.
@@ -89,6 +91,10 @@ const SHARED: &str = "Options of every command";
 pub enum Command {
     /// Run a model on an image or a folder and write the prediction JSON
     Infer(infer::Args),
+    /// List the tensors of a checkpoint: format, what maps where, what is missing or left over
+    Inspect(inspect::Args),
+    /// Convert a checkpoint to safetensors with its configuration inside
+    Convert(convert::Args),
     /// Write a synthetic COCO set: overlapping textured shapes with exact masks
     Synth(synth::Args),
     /// What this machine has, what will be used and why, and what to install

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use crate::jobs::checkpoint::{self, ConvertRequest};
 
+use super::args::Shared;
 use super::inspect::thousands;
+use super::output;
 
-/// Converts a checkpoint to safetensors with its configuration inside
+/// Convert a checkpoint to safetensors with its configuration inside
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   maskscope convert epoch_12.pth ms_rcnn.safetensors
@@ -21,18 +23,12 @@ pub struct Args {
     /// Configuration (YAML); without it the checkpoint's own, or sizes read off its tensors
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Changes one key of the configuration
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
     /// Mask-IoU columns of a MindSpore checkpoint: as they are, or one further where training counted labels from 1
     #[arg(long, value_enum, default_value_t = IouColumns::Keep)]
     iou_columns: IouColumns,
     /// Write float16, half the size
     #[arg(long)]
     half: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// How mask-IoU columns are read.
@@ -48,19 +44,17 @@ enum IouColumns {
 ///
 /// # Errors
 /// A checkpoint that cannot be read or does not fit; a file that cannot be written.
-pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
+pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<()> {
     let converted = checkpoint::convert(&ConvertRequest {
         input: args.input.clone(),
         output: args.output.clone(),
         config: args.config.clone(),
-        set: args.set.clone(),
+        set: shared.set.clone(),
         shift_iou_columns: args.iou_columns == IouColumns::Shift,
         half: args.half,
     })?;
-    if args.json {
-        serde_json::to_writer_pretty(&mut *out, &converted)?;
-        writeln!(out)?;
-        return Ok(());
+    if shared.json {
+        return output::json(&converted, out);
     }
     for note in &converted.notes {
         writeln!(out, "note        {note}")?;

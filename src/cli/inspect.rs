@@ -3,9 +3,11 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use super::args::Shared;
+use super::output;
 use crate::jobs::checkpoint::{self, InspectedModel, Inspection};
 
-/// Lists the tensors of a checkpoint: format, what maps where, what is missing or left over
+/// List the tensors of a checkpoint: format, what maps where, what is missing or left over
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   maskscope inspect model.pth
@@ -13,21 +15,16 @@ use crate::jobs::checkpoint::{self, InspectedModel, Inspection};
 pub struct Args {
     /// Checkpoint: .safetensors, .pth, .ckpt
     file: PathBuf,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// Prints the listing.
 ///
 /// # Errors
 /// A file that cannot be read; output that cannot be written.
-pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
+pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<()> {
     let inspection = checkpoint::inspect(&args.file)?;
-    if args.json {
-        serde_json::to_writer_pretty(&mut *out, &inspection)?;
-        writeln!(out)?;
-        return Ok(());
+    if shared.json {
+        return output::json(&inspection, out);
     }
     print_tensors(&inspection, out)?;
     print_mismatch(&inspection, out)?;

@@ -8,12 +8,15 @@ use clap::error::ErrorKind;
 
 pub mod args;
 pub mod completions;
+pub mod convert;
 pub mod crash;
 pub mod doctor;
 pub mod infer;
+pub mod inspect;
 pub mod interrupt;
 pub mod output;
 pub mod synth;
+pub mod window;
 
 use args::{Cli, Command, Shared};
 
@@ -29,6 +32,8 @@ pub fn start_logging(shared: &Shared) {
 pub fn run(command: &Command, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<bool> {
     let done = match command {
         Command::Infer(args) => infer::run(args, shared, out)?,
+        Command::Inspect(args) => inspect::run(args, shared, out).map(|()| true)?,
+        Command::Convert(args) => convert::run(args, shared, out).map(|()| true)?,
         Command::Synth(args) => synth::run(args, shared, out)?,
         Command::Doctor(args) => doctor::run(args, shared, out).map(|()| true)?,
         Command::Completions(args) => completions::run(args, out).map(|()| true)?,
@@ -73,5 +78,3 @@ fn not_there(path: &Path) -> String {
         None => format!("there is no file or folder `{name}`"),
     }
 }
-pub mod convert;
-pub mod inspect;

@@ -95,14 +95,6 @@ pub enum CocoError {
         /// The files.
         found: String,
     },
-    /// A set whose content hotcoco refuses.
-    #[error("{path} is no valid COCO data set: {reason}")]
-    Refused {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
 }
 
 impl CocoError {

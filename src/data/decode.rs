@@ -1,7 +1,7 @@
 //! Files to upright 8-bit RGB, as OpenCV's colour read gives it (semantics.md 2.1).
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
 use image::metadata::Orientation;
@@ -25,11 +25,20 @@ const MAX_ALLOC: u64 = MAX_PIXELS as u64 * 8 * 2;
 /// Missing, empty, truncated, too large, of no readable format: each names the file.
 pub fn decode(path: &Path, declared: Option<Size>) -> Result<RgbImage, ImageError> {
     let (raw, orientation) = decode_raw(path)?;
-    Ok(if applies(orientation, raw.size, declared) {
-        orient(raw, orientation)
-    } else {
-        raw
-    })
+    Ok(upright(raw, orientation, declared))
+}
+
+/// As `decode`, from bytes in memory; `name` stands for the file in errors.
+///
+/// # Errors
+/// As `decode`.
+pub fn decode_bytes(
+    name: &Path,
+    bytes: &[u8],
+    declared: Option<Size>,
+) -> Result<RgbImage, ImageError> {
+    let (raw, orientation) = decode_from(name, Cursor::new(bytes))?;
+    Ok(upright(raw, orientation, declared))
 }
 
 /// Upright size of an image, from its header alone.
@@ -37,8 +46,8 @@ pub fn decode(path: &Path, declared: Option<Size>) -> Result<RgbImage, ImageErro
 /// # Errors
 /// As `decode`, but damage behind the header is not seen.
 pub fn probe(path: &Path) -> Result<Size, ImageError> {
-    let header = match open(path)? {
-        Source::Jpeg(file) => jpeg::read_header(path, file)?,
+    let header = match open(path, file(path)?)? {
+        Source::Jpeg(reader) => jpeg::read_header(path, reader)?,
         Source::Other(reader) => {
             let mut decoder = decoder(path, reader)?;
             Header {
@@ -60,8 +69,20 @@ pub(super) struct Header {
 
 /// Pixels as stored, and how to turn them upright.
 pub(super) fn decode_raw(path: &Path) -> Result<(RgbImage, Orientation), ImageError> {
-    match open(path)? {
-        Source::Jpeg(file) => jpeg::decode(path, file),
+    decode_from(path, file(path)?)
+}
+
+fn file(path: &Path) -> Result<BufReader<File>, ImageError> {
+    let file = File::open(path).map_err(|source| ImageError::io(path, source))?;
+    Ok(BufReader::new(file))
+}
+
+fn decode_from<R: BufRead + Seek>(
+    path: &Path,
+    reader: R,
+) -> Result<(RgbImage, Orientation), ImageError> {
+    match open(path, reader)? {
+        Source::Jpeg(reader) => jpeg::decode(path, reader),
         Source::Other(reader) => {
             let mut decoder = decoder(path, reader)?;
             let size = size_of(path, &decoder)?;
@@ -69,6 +90,14 @@ pub(super) fn decode_raw(path: &Path) -> Result<(RgbImage, Orientation), ImageEr
             let rgb = read_rgb(path, decoder)?;
             Ok((RgbImage { size, rgb }, orientation))
         }
+    }
+}
+
+fn upright(raw: RgbImage, orientation: Orientation, declared: Option<Size>) -> RgbImage {
+    if applies(orientation, raw.size, declared) {
+        orient(raw, orientation)
+    } else {
+        raw
     }
 }
 
@@ -94,20 +123,20 @@ pub(super) fn check_size(path: &Path, width: usize, height: usize) -> Result<Siz
     Ok(size)
 }
 
-enum Source {
-    Jpeg(File),
-    Other(ImageReader<BufReader<File>>),
+enum Source<R: BufRead + Seek> {
+    Jpeg(R),
+    Other(ImageReader<R>),
 }
 
-fn open(path: &Path) -> Result<Source, ImageError> {
+/// Looks at the first bytes, never at the suffix.
+fn open<R: BufRead + Seek>(path: &Path, mut reader: R) -> Result<Source<R>, ImageError> {
     let io = |source| ImageError::io(path, source);
-    let mut file = File::open(path).map_err(io)?;
     let mut head = Vec::with_capacity(HEAD_BYTES);
-    Read::by_ref(&mut file)
+    Read::by_ref(&mut reader)
         .take(HEAD_BYTES as u64)
         .read_to_end(&mut head)
         .map_err(io)?;
-    file.rewind().map_err(io)?;
+    reader.rewind().map_err(io)?;
     let path = path.to_owned();
     if head.is_empty() {
         return Err(ImageError::Empty { path });
@@ -116,7 +145,7 @@ fn open(path: &Path) -> Result<Source, ImageError> {
         return Err(ImageError::LfsPointer { path });
     }
     match image::guess_format(&head) {
-        Ok(ImageFormat::Jpeg) => Ok(Source::Jpeg(file)),
+        Ok(ImageFormat::Jpeg) => Ok(Source::Jpeg(reader)),
         Ok(
             format @ (ImageFormat::Png
             | ImageFormat::WebP
@@ -124,7 +153,7 @@ fn open(path: &Path) -> Result<Source, ImageError> {
             | ImageFormat::Tiff
             | ImageFormat::Gif),
         ) => {
-            let mut reader = ImageReader::with_format(BufReader::new(file), format);
+            let mut reader = ImageReader::with_format(reader, format);
             let mut limits = Limits::no_limits();
             limits.max_alloc = Some(MAX_ALLOC);
             reader.limits(limits);
@@ -138,10 +167,10 @@ fn open(path: &Path) -> Result<Source, ImageError> {
     }
 }
 
-fn decoder(
+fn decoder<'a, R: BufRead + Seek + 'a>(
     path: &Path,
-    reader: ImageReader<BufReader<File>>,
-) -> Result<impl ImageDecoder, ImageError> {
+    reader: ImageReader<R>,
+) -> Result<impl ImageDecoder + 'a, ImageError> {
     reader
         .into_decoder()
         .map_err(|error| from_image(path, error))
@@ -207,9 +236,9 @@ fn from_samples<const CHANNELS: usize, const BYTES: usize, const COLOUR: bool>(
 fn from_image(path: &Path, error: image::ImageError) -> ImageError {
     match error {
         image::ImageError::IoError(source) => ImageError::io(path, source),
-        image::ImageError::Unsupported(what) => ImageError::Samples {
+        image::ImageError::Unsupported(what) => ImageError::Unsupported {
             path: path.to_owned(),
-            samples: what.to_string(),
+            what: format!("an image of a rare kind ({what})"),
         },
         other => ImageError::broken(path, other),
     }

@@ -59,6 +59,14 @@ pub enum ImageError {
         /// What it holds.
         samples: String,
     },
+    /// A rare kind of a known format.
+    #[error("{path} is {what}, which is not read: save it as an ordinary PNG or JPEG")]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+    },
     /// The data behind the header is damaged or cut off.
     #[error("{path} cannot be decoded: {reason}; it is damaged or cut off, copy it again")]
     Broken {

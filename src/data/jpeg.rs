@@ -1,7 +1,6 @@
 //! JPEG by zune-jpeg: straight to RGB, or to the raw four components where OpenCV's CMYK rule is wanted.
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufRead, Read, Seek};
 use std::path::Path;
 
 use image::metadata::Orientation;
@@ -17,28 +16,37 @@ use super::error::ImageError;
 
 /// Sides are 16-bit numbers in a JPEG.
 const MAX_SIDE: usize = u16::MAX as usize;
+/// An 8×8 block takes at least one bit. A file that is shorter than its size needs would otherwise be decoded from
+/// zeros, at leisure.
+const PIXELS_PER_BYTE: usize = 8 * 64;
 /// A file this long is no single JPEG of `MAX_PIXELS`.
 const MAX_FILE: u64 = 2 << 30;
 
 /// Size and orientation, reading no further than the header.
-pub(super) fn read_header(path: &Path, file: File) -> Result<Header, ImageError> {
-    let mut decoder = JpegDecoder::new_with_options(BufReader::new(file), options(false));
+pub(super) fn read_header(path: &Path, reader: impl BufRead + Seek) -> Result<Header, ImageError> {
+    let mut decoder = JpegDecoder::new_with_options(reader, options(false));
     header(path, &mut decoder)
 }
 
 /// Decodes a whole JPEG: pixels as stored and their orientation.
-pub(super) fn decode(path: &Path, mut file: File) -> Result<(RgbImage, Orientation), ImageError> {
-    let length = file
-        .seek(std::io::SeekFrom::End(0))
-        .and_then(|length| file.rewind().map(|()| length))
-        .map_err(|source| ImageError::io(path, source))?;
-    if length > MAX_FILE {
-        return Err(ImageError::broken(path, "no JPEG is that long"));
-    }
-    let mut bytes = Vec::with_capacity(length as usize + 1);
-    file.take(MAX_FILE)
+pub(super) fn decode(
+    path: &Path,
+    reader: impl Read,
+) -> Result<(RgbImage, Orientation), ImageError> {
+    let mut bytes = Vec::new();
+    reader
+        .take(MAX_FILE + 1)
         .read_to_end(&mut bytes)
         .map_err(|source| ImageError::io(path, source))?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(ImageError::broken(path, "no JPEG is that long"));
+    }
+    if let Some(what) = rare_frame(&bytes) {
+        return Err(ImageError::Unsupported {
+            path: path.to_owned(),
+            what: what.into(),
+        });
+    }
     // A strict decoder reports a scan that is cut off instead of filling it with grey; but it also refuses stray
     // bytes between header segments, which every other decoder skips.
     match decode_bytes(path, &bytes, true) {
@@ -58,16 +66,21 @@ fn decode_bytes(
 ) -> Result<(RgbImage, Orientation), ImageError> {
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options(strict));
     let Header { size, orientation } = header(path, &mut decoder)?;
+    if bytes.len() < size.pixels() / PIXELS_PER_BYTE {
+        let reason = format!("{} bytes cannot hold {size} pixels", bytes.len());
+        return Err(ImageError::broken(path, reason));
+    }
+    // Of three components an Adobe marker makes the decoder say CMYK until the scan, so their number decides.
     let stored = decoder.input_colorspace().unwrap_or(ColorSpace::RGB);
-    let wanted = match stored {
-        ColorSpace::CMYK | ColorSpace::YCCK => stored,
-        ColorSpace::MultiBand(_) => {
-            return Err(ImageError::Samples {
+    let wanted = match decoder.info().map(|info| info.components) {
+        Some(4) if matches!(stored, ColorSpace::CMYK | ColorSpace::YCCK) => stored,
+        Some(1 | 3) => ColorSpace::RGB,
+        components => {
+            return Err(ImageError::Unsupported {
                 path: path.to_owned(),
-                samples: "a JPEG of two components".into(),
+                what: format!("a JPEG of {} components", components.unwrap_or_default()),
             });
         }
-        _ => ColorSpace::RGB,
     };
     decoder.set_options(options(strict).jpeg_set_out_colorspace(wanted));
     let mut rgb = vec![0u8; size.pixels() * wanted.num_components()];
@@ -145,21 +158,35 @@ fn cmy_from_ycc(pixel: &mut [u8]) {
 /// Whether an APP14 segment of Adobe stands before the first scan.
 fn has_adobe_marker(bytes: &[u8]) -> bool {
     const APP14: u8 = 0xee;
+    segments(bytes).any(|(marker, body)| marker == APP14 && body.starts_with(b"Adobe"))
+}
+
+/// What a frame is that zune-jpeg does not know; it would skip it and miss the size.
+fn rare_frame(bytes: &[u8]) -> Option<&'static str> {
+    segments(bytes).find_map(|(marker, _)| match marker {
+        0xc3 => Some("a lossless JPEG"),
+        0xc5..=0xc7 => Some("a hierarchical JPEG"),
+        0xc9..=0xcb | 0xcd..=0xcf => Some("a JPEG with arithmetic coding"),
+        _ => None,
+    })
+}
+
+/// Marker and what follows it, of each segment before the first scan.
+fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     const SCAN: u8 = 0xda;
-    let mut at = 2;
-    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
-        if marker == 0xff {
-            at += 1; // a fill byte
-            continue;
+    let mut at = 2; // behind the start of the image
+    std::iter::from_fn(move || {
+        while bytes.get(at..at + 2) == Some(&[0xff, 0xff]) {
+            at += 1; // fill bytes
         }
+        let &[0xff, marker, high, low] = bytes.get(at..at + 4)? else {
+            return None;
+        };
         if marker == SCAN {
-            return false;
+            return None;
         }
-        let body = bytes.get(at + 4..).unwrap_or_default();
-        if marker == APP14 && body.starts_with(b"Adobe") {
-            return true;
-        }
+        let body = bytes.get(at + 4..)?;
         at += 2 + usize::from(u16::from_be_bytes([high, low])).max(2);
-    }
-    false
+        Some((marker, body))
+    })
 }

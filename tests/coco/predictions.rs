@@ -116,6 +116,20 @@ fn what_is_written_reads_back() {
 }
 
 #[test]
+fn a_backslash_in_counts_is_escaped_and_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.json");
+    let size = Size::new(2, 25);
+    let mut one = image("1.png", &[0.5]);
+    one.size = size;
+    one.detections[0].mask = Rle::new(size, vec![44, 6]).unwrap();
+    predictions::write(&output, std::slice::from_ref(&one), &classes()).unwrap();
+    let text = std::fs::read_to_string(&output).unwrap();
+    assert!(text.contains(r#""counts": "\\16""#), "{text}");
+    assert_eq!(predictions::read(&output).unwrap().images, [one]);
+}
+
+#[test]
 fn category_ids_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.json");
@@ -220,7 +234,11 @@ fn runs_that_stop_short_are_background() {
 
 #[test]
 fn a_partial_file_cut_anywhere_resumes() {
-    let folder = tempfile::tempdir().unwrap();
+    // In memory where there is such a folder: every file here waits for its disk.
+    let memory = Path::new("/dev/shm");
+    let folder = tempfile::tempdir_in(memory)
+        .or_else(|_| tempfile::tempdir())
+        .unwrap();
     let output = folder.path().join("out.json");
     let images: Vec<_> = (0..3)
         .map(|i| image(&format!("{i}.png"), &[0.5, 0.25]))
@@ -336,12 +354,56 @@ fn a_full_disk_is_an_error_and_devices_stay_devices() {
     assert!(!Path::new("/dev/full.partial").exists());
 }
 
+/// Folder to work in, set in the process whose files may not grow.
+const LIMITED: &str = "MASKSCOPE_TEST_LIMITED";
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_size_limit_is_an_error_and_nothing_is_lost() {
+    let name = "coco::predictions::a_file_size_limit_is_an_error_and_nothing_is_lost";
+    if let Some(folder) = std::env::var_os(LIMITED) {
+        let output = Path::new(&folder).join("out.json");
+        let mut writer = Writer::create(&output, "h").unwrap();
+        let error = (0..1000)
+            .find_map(|i| {
+                writer
+                    .append(&image(&format!("{i}.png"), &[0.5; 20]), &classes())
+                    .err()
+            })
+            .expect("the limit was never reached");
+        let text = error.to_string();
+        assert!(text.contains("File too large"), "{text}");
+        assert!(text.contains("finished images are kept in"), "{text}");
+        std::fs::write(Path::new(&folder).join("count"), writer.len().to_string()).unwrap();
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let status = std::process::Command::new("sh")
+        .args([
+            "-c",
+            r#"ulimit -f 64; trap "" XFSZ; exec "$0" --exact "$1""#,
+        ])
+        .arg(std::env::current_exe().unwrap())
+        .arg(name)
+        .env(LIMITED, folder.path())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let count: usize = std::fs::read_to_string(folder.path().join("count"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let resumed = Writer::resume_or_create(&folder.path().join("out.json"), "h").unwrap();
+    assert!(count > 1);
+    assert_eq!(resumed.done.len(), count);
+}
+
 #[test]
 fn detectron2_results_open() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../shared/data/brain_tumor/results_valid/coco_instances_results.json");
     if !path.exists() {
-        println!("skipped: {} is not there", path.display());
+        eprintln!("skipped: {} is not there", path.display());
         return;
     }
     let file = predictions::read(&path).unwrap();

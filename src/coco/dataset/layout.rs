@@ -85,26 +85,41 @@ pub(super) fn find_json(path: &Path, role: Role) -> Result<PathBuf, CocoError> {
             return Ok(candidate);
         }
     }
-    // The folder may be one of images whose JSON lies in `../annotations`; `..` also works where it is a link.
+    // By its real name, so that `.` and links are known too.
     let name = std::fs::canonicalize(path)
         .ok()
         .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-    if let Some(name) = &name {
-        let candidate = path.join(format!("../annotations/instances_{name}.json"));
-        if candidate.is_file() {
-            return Ok(candidate);
-        }
+    let inside = path.join("annotations");
+    let mut found = data_sets_in(&inside, |name| name.starts_with("instances_"));
+    if found.is_empty() {
+        found = data_sets_in(&inside, |_| true);
     }
-    let mut found = data_sets_in(&path.join("annotations"), |name| {
-        name.starts_with("instances_")
-    });
     if found.is_empty() {
         found = data_sets_in(path, |_| true);
+    }
+    if found.is_empty() {
+        found = name
+            .as_deref()
+            .map_or_else(Vec::new, |name| beside_images(path, name));
     }
     if found.is_empty() && name.as_deref() == Some("data") {
         found.extend(Some(path.join("../labels.json")).filter(|json| json.is_file()));
     }
     choose(path, found, role)
+}
+
+/// The JSON of a folder of images in `../annotations`: of its name, else of its split.
+fn beside_images(path: &Path, name: &str) -> Vec<PathBuf> {
+    let annotations = path.join("../annotations");
+    let exact = annotations.join(format!("instances_{name}.json"));
+    if exact.is_file() {
+        return vec![exact];
+    }
+    let split = ["train", "val", "test"]
+        .into_iter()
+        .find(|split| name.to_lowercase().starts_with(split))
+        .unwrap_or(name);
+    data_sets_in(&annotations, |json| json.to_lowercase().contains(split))
 }
 
 fn choose(path: &Path, mut found: Vec<PathBuf>, role: Role) -> Result<PathBuf, CocoError> {
@@ -179,6 +194,7 @@ pub(super) fn image_folders(json: &Path) -> Vec<PathBuf> {
             above.join("images"),
             above.to_owned(),
         ]);
+        folders.extend(subfolders(above));
     }
     folders.extend([
         here.to_owned(),
@@ -188,4 +204,14 @@ pub(super) fn image_folders(json: &Path) -> Vec<PathBuf> {
         here.join("images").join(split),
     ]);
     folders
+}
+
+fn subfolders(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.is_dir())
+        .collect();
+    found.sort();
+    found
 }

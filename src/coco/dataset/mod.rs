@@ -2,6 +2,7 @@
 
 mod annotation;
 mod layout;
+mod lenient;
 mod open;
 
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ pub struct Dataset {
     classes: ClassTable,
     /// Positions in hotcoco's list of the annotations of each image.
     annotations: Vec<Vec<u32>>,
-    coco: hotcoco::COCO,
+    raw: hotcoco::Dataset,
     notes: Vec<String>,
 }
 
@@ -87,7 +88,7 @@ impl Dataset {
             return found;
         };
         for &position in positions {
-            let Some(raw) = self.coco.dataset.annotations.get(position as usize) else {
+            let Some(raw) = self.raw.annotations.get(position as usize) else {
                 continue;
             };
             match annotation::read(raw, image, &self.classes) {

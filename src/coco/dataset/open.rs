@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::layout::{self, Role};
+use super::lenient;
 use super::{Dataset, DatasetImage};
 use crate::coco::{CocoError, file};
 use crate::structures::{ClassTable, Size};
@@ -27,34 +28,33 @@ impl Dataset {
     /// As `open`.
     pub fn open_as(path: &Path, role: Role, images: Option<&Path>) -> Result<Self, CocoError> {
         let json = layout::find_json(path, role)?;
-        let coco = read_json(&json)?;
+        let mut notes = Vec::new();
+        let raw = read_json(&json, &mut notes)?;
         let folder = match images {
             Some(folder) => folder.to_owned(),
-            None => folder_with_images(&json, &coco),
+            None => folder_with_images(&json, &raw),
         };
-        let (classes, mut notes) = class_table(&coco);
+        let classes = class_table(&raw, &mut notes);
         let files = Files::list(&folder);
-        let images: Vec<DatasetImage> = coco
-            .dataset
+        let images: Vec<DatasetImage> = raw
             .images
             .iter()
             .map(|image| dataset_image(image, &files))
             .collect();
-        let annotations = annotations_by_image(&coco, &mut notes);
-        notes.extend(coco.load_warnings().iter().cloned());
+        let annotations = annotations_by_image(&raw, &mut notes);
         Ok(Self {
             json,
             folder,
             images,
             classes,
             annotations,
-            coco,
+            raw,
             notes,
         })
     }
 }
 
-fn read_json(json: &Path) -> Result<hotcoco::COCO, CocoError> {
+fn read_json(json: &Path, notes: &mut Vec<String>) -> Result<hotcoco::Dataset, CocoError> {
     let length = std::fs::metadata(json)
         .map_err(|source| CocoError::read(json, source))?
         .len();
@@ -78,45 +78,46 @@ fn read_json(json: &Path) -> Result<hotcoco::COCO, CocoError> {
             .into(),
         });
     }
-    hotcoco::COCO::new(json).map_err(|error| match error {
-        hotcoco::Error::Json(error) => CocoError::json(json, &error),
-        hotcoco::Error::Io(source) => CocoError::read(json, source),
-        other => CocoError::Refused {
-            path: json.to_owned(),
-            reason: other.to_string(),
-        },
-    })
+    match hotcoco::COCO::new(json) {
+        Ok(mut coco) => {
+            notes.extend(coco.load_warnings().iter().cloned());
+            Ok(std::mem::take(&mut coco.dataset))
+        }
+        Err(hotcoco::Error::Io(source)) => Err(CocoError::read(json, source)),
+        Err(_) => {
+            lenient::read(&file::read(json)?, notes).map_err(|error| CocoError::json(json, &error))
+        }
+    }
 }
 
-/// The first folder that has one of the first images; without any, the layout's own.
-fn folder_with_images(json: &Path, coco: &hotcoco::COCO) -> PathBuf {
+/// The folder that has most of the first images; without any, the layout's own.
+fn folder_with_images(json: &Path, raw: &hotcoco::Dataset) -> PathBuf {
     let folders = layout::image_folders(json);
-    let has_any = |folder: &&PathBuf| {
-        let mut first = coco.dataset.images.iter().take(PROBES);
-        first.any(|image| folder.join(&image.file_name).is_file())
+    let hits = |folder: &Path, name_of: fn(&str) -> &str| {
+        let first = raw.images.iter().take(PROBES);
+        first
+            .filter(|image| !image.file_name.is_empty())
+            .filter(|image| folder.join(name_of(&image.file_name)).is_file())
+            .count()
     };
-    let by_path = folders.iter().find(has_any);
-    // Names with a path of another machine: their last part may still be here.
-    let by_name = || {
-        folders.iter().find(|folder| {
-            let mut first = coco.dataset.images.iter().take(PROBES);
-            first.any(|image| {
-                base_name(&image.file_name).is_some_and(|name| folder.join(name).is_file())
-            })
-        })
-    };
-    by_path
-        .or_else(by_name)
-        .or(folders.first())
-        .cloned()
-        .unwrap_or_default()
+    // Names may carry a path of another machine: then their last part may still be here.
+    for name_of in [whole_name as fn(&str) -> &str, base_name] {
+        let counted = folders.iter().map(|folder| (hits(folder, name_of), folder));
+        // Of equals the first, which is the likeliest.
+        let best = counted.rev().max_by_key(|&(count, _)| count);
+        if let Some((1.., folder)) = best {
+            return folder.clone();
+        }
+    }
+    folders.into_iter().next().unwrap_or_default()
 }
 
-fn base_name(file_name: &str) -> Option<&str> {
+fn whole_name(file_name: &str) -> &str {
     file_name
-        .rsplit(['/', '\\'])
-        .next()
-        .filter(|name| !name.is_empty())
+}
+
+fn base_name(file_name: &str) -> &str {
+    file_name.rsplit(['/', '\\']).next().unwrap_or(file_name)
 }
 
 /// The names in a folder, read once: a look-up per image would cost a system call each.
@@ -150,11 +151,11 @@ impl Files {
         if path.is_file() {
             return (path, true);
         }
-        match base_name(file_name) {
-            Some(base) if self.names.contains(Path::new(base).as_os_str()) => {
-                (self.folder.join(base), true)
-            }
-            _ => (path, false),
+        let base = base_name(file_name);
+        if self.names.contains(Path::new(base).as_os_str()) {
+            (self.folder.join(base), true)
+        } else {
+            (path, false)
         }
     }
 }
@@ -172,16 +173,14 @@ fn dataset_image(image: &hotcoco::Image, files: &Files) -> DatasetImage {
 }
 
 /// Categories by ascending id; names that repeat carry their id.
-fn class_table(coco: &hotcoco::COCO) -> (ClassTable, Vec<String>) {
-    let mut categories: Vec<(i64, String)> = coco
-        .dataset
+fn class_table(raw: &hotcoco::Dataset, notes: &mut Vec<String>) -> ClassTable {
+    let mut categories: Vec<(i64, String)> = raw
         .categories
         .iter()
-        .map(|category| (category.id as i64, coco.cat_name(category.id)))
+        .map(|category| (category.id as i64, category_name(category)))
         .collect();
     categories.sort_by_key(|&(id, _)| id); // stable: of equal ids the first stays
     categories.dedup_by_key(|&mut (id, _)| id);
-    let mut notes = Vec::new();
     let mut seen = HashSet::new();
     let mut table = ClassTable::default();
     for (id, name) in categories {
@@ -197,11 +196,19 @@ fn class_table(coco: &hotcoco::COCO) -> (ClassTable, Vec<String>) {
         table.names.push(unique);
         table.category_ids.push(id);
     }
-    (table, notes)
+    table
 }
 
-fn annotations_by_image(coco: &hotcoco::COCO, notes: &mut Vec<String>) -> Vec<Vec<u32>> {
-    let images = &coco.dataset.images;
+fn category_name(category: &hotcoco::Category) -> String {
+    if category.name.is_empty() {
+        hotcoco::COCO::placeholder_cat_name(category.id)
+    } else {
+        category.name.clone()
+    }
+}
+
+fn annotations_by_image(raw: &hotcoco::Dataset, notes: &mut Vec<String>) -> Vec<Vec<u32>> {
+    let images = &raw.images;
     let index: HashMap<u64, usize> = images
         .iter()
         .enumerate()
@@ -216,7 +223,7 @@ fn annotations_by_image(coco: &hotcoco::COCO, notes: &mut Vec<String>) -> Vec<Ve
     }
     let mut by_image = vec![Vec::new(); images.len()];
     let mut lost = 0usize;
-    for (position, annotation) in (0u32..).zip(&coco.dataset.annotations) {
+    for (position, annotation) in (0u32..).zip(&raw.annotations) {
         match index
             .get(&annotation.image_id)
             .and_then(|&image| by_image.get_mut(image))

@@ -6,5 +6,5 @@ mod read;
 mod results;
 mod writer;
 
-pub use read::read;
+pub use read::{read, read_bytes};
 pub use writer::{Resumed, Writer, write};

@@ -27,17 +27,22 @@ const NO_CATEGORY: i64 = -1;
 /// # Errors
 /// A file that cannot be read, broken JSON, masks that do not fit: with line and column.
 pub fn read(path: &Path) -> Result<PredictionFile, CocoError> {
-    let bytes = file::read(path)?;
+    let mut file = read_bytes(path, &file::read(path)?)?;
+    quality::merge(path, &mut file);
+    Ok(file)
+}
+
+/// As `read`, from bytes in memory and without a side file; `name` stands for the file in errors.
+///
+/// # Errors
+/// As `read`.
+pub fn read_bytes(name: &Path, bytes: &[u8]) -> Result<PredictionFile, CocoError> {
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     match first {
-        Some(b'[') => results::from_bytes(path, &bytes),
-        Some(b'{') => {
-            let mut file = ours_from_bytes(path, &bytes)?;
-            quality::merge(path, &mut file);
-            Ok(file)
-        }
+        Some(b'[') => results::from_bytes(name, bytes),
+        Some(b'{') => ours_from_bytes(name, bytes),
         _ => Err(CocoError::Kind {
-            path: path.to_owned(),
+            path: name.to_owned(),
             wanted: "a prediction file (JSON object of images, or list of COCO results)",
             found: first.map_or("nothing but blanks".into(), |&byte| {
                 format!("`{}`", char::from(byte).escape_default())

@@ -27,8 +27,8 @@ pub(super) struct Fill {
 impl Fill {
     /// A quiet fill for backgrounds: little colour, patterns close in lightness.
     pub(super) fn background(rng: &mut Rng, scale: f32) -> Self {
-        let lightness = if rng.chance(0.45) {
-            rng.range(0.24, 0.42)
+        let lightness = if rng.chance(0.4) {
+            rng.range(0.3, 0.48)
         } else {
             rng.range(0.66, 0.9)
         };

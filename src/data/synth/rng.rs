@@ -42,7 +42,7 @@ impl Rng {
 
     /// Uniform in `0..count`.
     pub(super) fn below(&mut self, count: usize) -> usize {
-        ((self.next() >> 32) * count as u64 >> 32) as usize
+        (((self.next() >> 32) * count as u64) >> 32) as usize
     }
 
     pub(super) fn chance(&mut self, probability: f32) -> bool {

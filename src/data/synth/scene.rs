@@ -14,7 +14,7 @@ pub const MAX_SIDE: usize = 8192;
 /// How many shapes there are and how large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Stats {
-    /// 3 to 8 shapes, radius log-uniform 14 to 56 px of 256.
+    /// 3 to 8 shapes, radius log-uniform 14 to 56 px of a 256×256 picture.
     #[default]
     Plain,
     /// About as COCO train2017: 7.3 instances a picture with a long tail, at most 60; of them 41 % small (below 32²),
@@ -72,15 +72,16 @@ pub fn scene_with(seed: u64, index: u64, size: Size, stats: Stats) -> SynthScene
     SynthScene { image, instances }
 }
 
-/// Radii of the shapes, the largest first so that small ones are not buried.
+/// Radii of the shapes in painting order; with COCO's statistics the largest first, so that small ones are not buried.
 fn radii(rng: &mut Rng, size: Size, stats: Stats) -> Vec<f32> {
     let shorter = size.width.min(size.height) as f32;
     let mut radii: Vec<f32> = match stats {
         Stats::Plain => {
-            let scale = shorter / 256.0;
+            let scale = (size.pixels() as f32).sqrt() / 256.0;
             let count = 3 + rng.below(6);
             (0..count)
                 .map(|_| rng.log_range(14.0, 56.0) * scale)
+                .map(|radius| radius.min(shorter * 0.48))
                 .collect()
         }
         Stats::Coco => {
@@ -134,7 +135,7 @@ struct Placed {
 
 impl Canvas {
     fn new(rng: &mut Rng, size: Size) -> Self {
-        let scale = size.width.min(size.height) as f32 / 256.0;
+        let scale = (size.pixels() as f32).sqrt() / 256.0;
         let fill = Fill::background(rng, scale);
         let pixels = (0..size.pixels())
             .map(|at| fill.at((at % size.width) as f32, (at / size.width) as f32))

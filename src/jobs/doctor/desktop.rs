@@ -64,7 +64,7 @@ pub(super) fn check_display() -> Check {
             return Check {
                 id: "display",
                 state: State::Missing,
-                found: "none: DISPLAY and WAYLAND_DISPLAY are not set".into(),
+                found: "no display: DISPLAY and WAYLAND_DISPLAY are not set".into(),
                 used: "nothing: the window cannot open; the command line works".into(),
                 remedy: Some(Remedy::packages(
                     "Start the program from a desktop session, over `ssh -X`, or with `xvfb-run maskscope` for a picture that nobody sees.",

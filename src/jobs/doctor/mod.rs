@@ -109,6 +109,12 @@ pub fn devices() -> Vec<String> {
     ]
 }
 
+/// Examines the display server alone: variables and libraries, nothing is opened.
+#[cfg(feature = "gui")]
+pub fn examine_display() -> Check {
+    desktop::check_display()
+}
+
 /// Examines the machine. Opens the graphics drivers, which takes up to a second.
 pub fn examine() -> Report {
     let checks = vec![

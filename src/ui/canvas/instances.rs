@@ -85,10 +85,33 @@ pub struct InstanceSet {
 impl InstanceSet {
     /// From detections, in their order: instance `i` is `detections[i]`.
     pub fn new(detections: &[Detection], classes: &ClassTable) -> Arc<Self> {
+        Self::labelled(
+            detections,
+            |detection| match detection.mask_iou {
+                Some(mask_iou) => {
+                    let name = classes.name(detection.label);
+                    format!("{name} {:.2} · {mask_iou:.2}", detection.score)
+                }
+                None => format!("{} {:.2}", classes.name(detection.label), detection.score),
+            },
+            classes,
+        )
+    }
+
+    /// From annotations: labels name the class alone, for annotations have no scores.
+    pub fn of_annotations(shapes: &[Detection], classes: &ClassTable) -> Arc<Self> {
+        Self::labelled(shapes, |shape| classes.name(shape.label), classes)
+    }
+
+    fn labelled(
+        detections: &[Detection],
+        text: impl Fn(&Detection) -> String,
+        classes: &ClassTable,
+    ) -> Arc<Self> {
         let mut runs = Vec::new();
         let mut instances: Vec<Instance> = detections
             .iter()
-            .map(|detection| instance(detection, classes, &mut runs))
+            .map(|detection| instance(detection, text(detection), classes, &mut runs))
             .collect();
         spread_hues(&mut instances);
         let mut by_area: Vec<usize> = (0..instances.len()).collect();
@@ -185,14 +208,14 @@ fn end(span: u32) -> u32 {
 }
 
 /// One instance; its columns and spans are appended to `runs`.
-fn instance(detection: &Detection, classes: &ClassTable, runs: &mut Vec<u32>) -> Instance {
+fn instance(
+    detection: &Detection,
+    text: String,
+    classes: &ClassTable,
+    runs: &mut Vec<u32>,
+) -> Instance {
     let base = u32::try_from(runs.len()).unwrap_or(u32::MAX);
     let bounds = append_mask(&detection.mask, runs);
-    let name = classes.name(detection.label);
-    let text = match detection.mask_iou {
-        Some(mask_iou) => format!("{name} {:.2} · {mask_iou:.2}", detection.score),
-        None => format!("{name} {:.2}", detection.score),
-    };
     Instance {
         bbox: detection.bbox,
         bounds,
