@@ -20,4 +20,6 @@ mod images;
 mod infer;
 mod ops;
 mod support;
+#[cfg(feature = "gui")]
+mod ui;
 mod weights;
