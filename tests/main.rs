@@ -22,4 +22,6 @@ mod infer;
 mod ops;
 mod speed;
 mod support;
+#[cfg(feature = "gui")]
+mod ui;
 mod weights;

@@ -37,6 +37,11 @@ impl RankBy {
             Self::IouScore => Some(detection.iou_score),
         }
     }
+
+    /// Whether an instance is at or above `threshold`; one without the score passes only where nothing is asked of it.
+    pub fn admits(self, detection: &Detection, threshold: f64) -> bool {
+        threshold <= 0.0 || self.of(detection).is_some_and(|score| score >= threshold)
+    }
 }
 
 /// Indices of the instances at or above `threshold`, best first; equal scores keep their order. Instances without the
@@ -44,7 +49,7 @@ impl RankBy {
 pub fn ranked(detections: &[Detection], by: RankBy, threshold: f64) -> Vec<usize> {
     let key = |index: &usize| by.of(&detections[*index]).unwrap_or(f64::NEG_INFINITY);
     let mut order: Vec<usize> = (0..detections.len())
-        .filter(|index| threshold <= 0.0 || key(index) >= threshold)
+        .filter(|&index| by.admits(&detections[index], threshold))
         .collect();
     order.sort_by(|a, b| key(b).total_cmp(&key(a)));
     order

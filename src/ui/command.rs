@@ -1,9 +1,12 @@
 //! Everything a user can do, once: the palette, the menus, the buttons, the keys and the tests use this enum.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use crate::document::ranking::RankBy;
+use crate::document::{Document, ImageState, ModelState};
 use crate::ui::colour::ColourBy;
+use crate::ui::view::ViewState;
 
 /// An intent. Panels push them; `dispatch` alone carries them out.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,6 +95,8 @@ pub enum Command {
     Escape,
     /// Follow the system, dark, light: the next of them.
     CycleTheme,
+    /// This theme.
+    SetTheme(egui::ThemePreference),
     /// Larger (+1), smaller (-1) or normal (0) user interface.
     ScaleInterface(i8),
     /// Focus the filter of the gallery.
@@ -102,8 +107,306 @@ pub enum Command {
     RevealImage,
     /// Remove the thumbnails kept on disk.
     ClearCache,
+    /// Copy all lines of the log.
+    CopyLog,
+    /// Empty the lists of recent sets and checkpoints.
+    ForgetRecent,
     /// Close the window.
     Quit,
+}
+
+/// Where the palette and the sheet of keys put a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// What is open.
+    File,
+    /// The network and its job.
+    Model,
+    /// From image to image, from instance to instance.
+    Go,
+    /// The canvas and what is drawn on it.
+    View,
+    /// The rest of the window.
+    Window,
+}
+
+impl Group {
+    /// In the order of lists.
+    pub const ALL: [Self; 5] = [Self::File, Self::Model, Self::Go, Self::View, Self::Window];
+
+    /// As headings name it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::File => "File",
+            Self::Model => "Model",
+            Self::Go => "Go to",
+            Self::View => "View",
+            Self::Window => "Window",
+        }
+    }
+}
+
+impl Command {
+    /// Every command that the palette lists, in its order. Those whose value comes from a slider or a list are left out.
+    pub fn listed() -> Vec<Self> {
+        use Command as C;
+        let mut all = vec![
+            C::OpenDemo,
+            C::OpenFolder,
+            C::OpenCocoSet,
+            C::OpenPredictions,
+            C::OpenCheckpoint,
+            C::ExportPredictions,
+            C::CloseSet,
+            C::RevealImage,
+            C::CopyMask,
+            C::ForgetRecent,
+            C::ClearCache,
+            C::RunModel,
+            C::RunAgain,
+            C::TogglePause,
+            C::CancelJob,
+            C::NextImage,
+            C::PreviousImage,
+            C::FirstImage,
+            C::LastImage,
+            C::NextInstance,
+            C::PreviousInstance,
+            C::SelectInstance(None),
+            C::FocusFilter,
+            C::ZoomFit,
+            C::ZoomOneToOne,
+            C::ZoomIn,
+            C::ZoomOut,
+            C::ToggleMasks,
+            C::ToggleOutlines,
+            C::ToggleBoxes,
+            C::ToggleLabels,
+            C::CycleGroundTruth,
+            C::ToggleIsolate,
+            C::StepOpacity(1),
+            C::StepOpacity(-1),
+            C::StepThreshold(1),
+            C::StepThreshold(-1),
+        ];
+        all.extend(RankBy::ALL.map(C::SetRankBy));
+        all.extend(ColourBy::ALL.map(C::SetColourBy));
+        all.extend([
+            C::TogglePalette,
+            C::ToggleKeys,
+            C::ToggleSettings,
+            C::ToggleLog,
+            C::CopyLog,
+            C::CycleTheme,
+            C::SetTheme(egui::ThemePreference::System),
+            C::SetTheme(egui::ThemePreference::Dark),
+            C::SetTheme(egui::ThemePreference::Light),
+            C::ScaleInterface(1),
+            C::ScaleInterface(-1),
+            C::ScaleInterface(0),
+            C::Escape,
+            C::Quit,
+        ]);
+        all
+    }
+
+    /// What it does, in sentence case; an ellipsis where it asks for more.
+    pub fn label(&self) -> Cow<'static, str> {
+        match self {
+            Self::OpenPath(path) => format!("Open {}", path.display()).into(),
+            Self::SelectImage(index) => format!("Go to image {}", index + 1).into(),
+            Self::SelectInstance(Some(index)) => format!("Select instance {}", index + 1).into(),
+            Self::SetOpacity(opacity) => format!("Opacity {:.0} %", opacity * 100.0).into(),
+            Self::SetThreshold(threshold) => format!("Score at least {threshold:.2}").into(),
+            Self::SetRankBy(by) => format!("Rank by {}", by.label()).into(),
+            Self::SetColourBy(by) => format!("Colour by {}", by.label()).into(),
+            _ => self.fixed_label().into(),
+        }
+    }
+
+    /// Labels that do not depend on a value.
+    fn fixed_label(&self) -> &'static str {
+        match self {
+            Self::OpenFolder => "Open folder…",
+            Self::OpenCocoSet => "Open COCO set…",
+            Self::OpenPredictions => "Open predictions…",
+            Self::OpenCheckpoint => "Load checkpoint…",
+            Self::OpenDemo => "Open the demo",
+            Self::CloseSet => "Close",
+            Self::RunModel => "Run the model on the rest",
+            Self::RunAgain => "Run the model again on all images",
+            Self::TogglePause => "Pause or resume detection",
+            Self::CancelJob => "Cancel detection",
+            Self::ExportPredictions => "Export predictions…",
+            Self::NextImage => "Next image",
+            Self::PreviousImage => "Previous image",
+            Self::FirstImage => "First image",
+            Self::LastImage => "Last image",
+            Self::NextInstance => "Next instance",
+            Self::PreviousInstance => "Previous instance",
+            Self::SelectInstance(_) => "Clear the selection",
+            Self::ZoomFit => "Fit the image",
+            Self::ZoomOneToOne => "Zoom to 100 %",
+            Self::ZoomIn => "Zoom in",
+            Self::ZoomOut => "Zoom out",
+            Self::ToggleMasks => "Show or hide masks",
+            Self::ToggleOutlines => "Show or hide outlines",
+            Self::ToggleBoxes => "Show or hide boxes",
+            Self::ToggleLabels => "Show or hide labels",
+            Self::CycleGroundTruth => "Ground truth, predictions or both",
+            Self::StepOpacity(step) if *step > 0 => "More opaque masks",
+            Self::StepOpacity(_) => "More transparent masks",
+            Self::StepThreshold(step) if *step > 0 => "Raise the score threshold",
+            Self::StepThreshold(_) => "Lower the score threshold",
+            Self::ToggleIsolate => "Isolate the selected instance",
+            _ => self.window_label(),
+        }
+    }
+
+    /// Labels of what concerns the window.
+    fn window_label(&self) -> &'static str {
+        use egui::ThemePreference;
+        match self {
+            Self::TogglePalette => "Search or run a command",
+            Self::ToggleKeys => "Show the keys",
+            Self::ToggleLog => "Show or hide the log",
+            Self::ToggleSettings => "Settings",
+            Self::Escape => "Leave or clear the selection",
+            Self::CycleTheme => "Next theme",
+            Self::SetTheme(ThemePreference::System) => "Theme: follow the system",
+            Self::SetTheme(ThemePreference::Dark) => "Theme: dark",
+            Self::SetTheme(ThemePreference::Light) => "Theme: light",
+            Self::ScaleInterface(0) => "Normal size of the interface",
+            Self::ScaleInterface(step) if *step > 0 => "Larger interface",
+            Self::ScaleInterface(_) => "Smaller interface",
+            Self::FocusFilter => "Filter the gallery",
+            Self::CopyMask => "Copy the selected mask as COCO RLE",
+            Self::RevealImage => "Show the image in the file manager",
+            Self::ClearCache => "Clear the thumbnail cache",
+            Self::CopyLog => "Copy the log",
+            Self::ForgetRecent => "Clear the recent lists",
+            Self::Quit => "Quit",
+            _ => "",
+        }
+    }
+
+    /// Where it belongs.
+    pub fn group(&self) -> Group {
+        match self {
+            Self::OpenFolder
+            | Self::OpenCocoSet
+            | Self::OpenPredictions
+            | Self::OpenPath(_)
+            | Self::OpenDemo
+            | Self::CloseSet
+            | Self::ExportPredictions
+            | Self::RevealImage
+            | Self::CopyMask
+            | Self::ForgetRecent
+            | Self::ClearCache => Group::File,
+            Self::OpenCheckpoint
+            | Self::RunModel
+            | Self::RunAgain
+            | Self::TogglePause
+            | Self::CancelJob => Group::Model,
+            Self::NextImage
+            | Self::PreviousImage
+            | Self::FirstImage
+            | Self::LastImage
+            | Self::SelectImage(_)
+            | Self::NextInstance
+            | Self::PreviousInstance
+            | Self::SelectInstance(_)
+            | Self::FocusFilter => Group::Go,
+            Self::TogglePalette
+            | Self::ToggleKeys
+            | Self::ToggleLog
+            | Self::ToggleSettings
+            | Self::Escape
+            | Self::CycleTheme
+            | Self::SetTheme(_)
+            | Self::ScaleInterface(_)
+            | Self::CopyLog
+            | Self::Quit => Group::Window,
+            _ => Group::View,
+        }
+    }
+
+    /// Whether it can be carried out now. Decided before dispatch, so that menus, palette and keys agree.
+    pub fn enabled(&self, doc: &Document, view: &ViewState) -> bool {
+        match self {
+            Self::CloseSet => doc.source().is_some() || doc.opening().is_some(),
+            Self::RunModel => has_model(doc) && doc.progress().is_none() && doc.outstanding() > 0,
+            Self::RunAgain => {
+                has_model(doc) && doc.progress().is_none() && !doc.images().is_empty()
+            }
+            Self::TogglePause | Self::CancelJob => doc.progress().is_some(),
+            Self::ExportPredictions => {
+                let is_done = |state: &ImageState| matches!(state, ImageState::Done(_));
+                doc.images().iter().any(|image| is_done(&image.state))
+            }
+            Self::NextImage | Self::PreviousImage | Self::FirstImage | Self::LastImage => {
+                !view.gallery.is_empty()
+            }
+            Self::SelectImage(index) => *index < doc.images().len(),
+            Self::FocusFilter => !doc.images().is_empty(),
+            Self::CopyMask | Self::ToggleIsolate | Self::SelectInstance(None) => {
+                view.image.is_some() && view.instance.is_some()
+            }
+            Self::ForgetRecent => {
+                let settings = doc.settings();
+                !settings.recent.is_empty() || !settings.recent_checkpoints.is_empty()
+            }
+            Self::NextInstance
+            | Self::PreviousInstance
+            | Self::SelectInstance(_)
+            | Self::ZoomFit
+            | Self::ZoomOneToOne
+            | Self::ZoomIn
+            | Self::ZoomOut
+            | Self::CycleGroundTruth
+            | Self::RevealImage => view.image.is_some(),
+            _ => true,
+        }
+    }
+
+    /// The command line that does the same, where there is one.
+    pub fn command_line(&self, doc: &Document) -> Option<String> {
+        let source = doc.source().map(|source| shell_word(&source.path));
+        match self {
+            Self::OpenPath(path) => Some(format!("maskscope {}", shell_word(path))),
+            Self::RunModel | Self::RunAgain | Self::ExportPredictions => {
+                let checkpoint = match doc.model() {
+                    ModelState::None => return None,
+                    ModelState::Chosen(path)
+                    | ModelState::Loading(path)
+                    | ModelState::Failed(path, _) => shell_word(path),
+                    ModelState::Ready(summary) => shell_word(&summary.checkpoint),
+                };
+                Some(format!(
+                    "maskscope infer --checkpoint {checkpoint} {} predictions.json",
+                    source?
+                ))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether a checkpoint was chosen that was not refused.
+fn has_model(doc: &Document) -> bool {
+    !matches!(doc.model(), ModelState::None | ModelState::Failed(..))
+}
+
+/// A path as a POSIX shell reads it back.
+fn shell_word(path: &std::path::Path) -> String {
+    let text = path.to_string_lossy();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:,@".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 /// Commands of this frame, in order.

@@ -15,7 +15,7 @@ use crate::structures::Size;
 use crate::ui::gpu::{CanvasPaint, Layer, ViewUniform};
 
 pub use instances::{Bounds, Instance, InstanceSet};
-pub use style::{LineStyle, OverlayStyle, Verdict};
+pub use style::{LineStyle, OverlayStyle, Verdict, instance_colour};
 pub use view::CanvasView;
 
 use self::labels::LabelInput;

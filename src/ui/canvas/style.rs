@@ -158,7 +158,7 @@ pub(super) fn shown_flags(
 }
 
 /// The colour of an instance.
-pub(super) fn instance_colour(
+pub fn instance_colour(
     instance: &Instance,
     colour_by: ColourBy,
     verdict: Option<Verdict>,

@@ -1,0 +1,301 @@
+//! Keys: which command each one is, and when a key belongs to the window rather than to a text field.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use egui::{Event, Key, Modifiers};
+
+use super::command::{Command, CommandQueue};
+
+/// A key with its modifiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shortcut {
+    /// Ctrl (Cmd on macOS) and Shift. Shift is not asked of keys that are typed with it, such as `?`.
+    pub modifiers: Modifiers,
+    /// The key.
+    pub key: Key,
+}
+
+const fn plain(key: Key) -> Shortcut {
+    Shortcut {
+        modifiers: Modifiers::NONE,
+        key,
+    }
+}
+
+const fn ctrl(key: Key) -> Shortcut {
+    Shortcut {
+        modifiers: Modifiers::COMMAND,
+        key,
+    }
+}
+
+const fn shift(key: Key) -> Shortcut {
+    Shortcut {
+        modifiers: Modifiers::SHIFT,
+        key,
+    }
+}
+
+const fn ctrl_shift(key: Key) -> Shortcut {
+    Shortcut {
+        modifiers: Modifiers {
+            shift: true,
+            ..Modifiers::COMMAND
+        },
+        key,
+    }
+}
+
+/// The keys of a command; the first is the one that menus show.
+pub fn shortcuts(command: &Command) -> Vec<Shortcut> {
+    use Command as C;
+    match command {
+        C::OpenFolder => vec![ctrl(Key::O)],
+        C::OpenCocoSet => vec![ctrl_shift(Key::O)],
+        C::OpenPredictions => vec![ctrl_shift(Key::P)],
+        C::OpenCheckpoint => vec![ctrl(Key::M)],
+        C::CloseSet => vec![ctrl(Key::W)],
+        C::ExportPredictions => vec![ctrl(Key::E)],
+        C::RunModel => vec![ctrl(Key::R)],
+        C::PreviousImage => vec![plain(Key::ArrowLeft), plain(Key::J)],
+        C::NextImage => vec![plain(Key::ArrowRight), plain(Key::K)],
+        C::FirstImage => vec![plain(Key::Home)],
+        C::LastImage => vec![plain(Key::End)],
+        C::NextInstance => vec![plain(Key::Tab)],
+        C::PreviousInstance => vec![shift(Key::Tab)],
+        C::FocusFilter => vec![ctrl(Key::F)],
+        C::ZoomFit => vec![plain(Key::F)],
+        C::ZoomOneToOne => vec![plain(Key::Num1)],
+        C::ZoomIn => vec![plain(Key::Plus), plain(Key::Equals)],
+        C::ZoomOut => vec![plain(Key::Minus)],
+        C::ToggleMasks => vec![plain(Key::M)],
+        C::ToggleOutlines => vec![plain(Key::O)],
+        C::ToggleBoxes => vec![plain(Key::B)],
+        C::ToggleLabels => vec![plain(Key::L)],
+        C::CycleGroundTruth => vec![plain(Key::G)],
+        C::StepOpacity(-1) => vec![plain(Key::OpenBracket)],
+        C::StepOpacity(1) => vec![plain(Key::CloseBracket)],
+        C::StepThreshold(-1) => vec![plain(Key::Semicolon)],
+        C::StepThreshold(1) => vec![plain(Key::Quote)],
+        C::ToggleIsolate => vec![plain(Key::I)],
+        C::TogglePalette => vec![ctrl(Key::K)],
+        C::ToggleKeys => vec![plain(Key::Questionmark)],
+        C::ToggleLog => vec![ctrl(Key::L)],
+        C::ToggleSettings => vec![ctrl(Key::Comma)],
+        C::ScaleInterface(1) => vec![ctrl(Key::Plus), ctrl(Key::Equals)],
+        C::ScaleInterface(-1) => vec![ctrl(Key::Minus)],
+        C::ScaleInterface(0) => vec![ctrl(Key::Num0)],
+        C::Escape => vec![plain(Key::Escape)],
+        C::Quit => vec![ctrl(Key::Q)],
+        _ => Vec::new(),
+    }
+}
+
+/// The shortcut as menus and the palette show it; empty where there is none.
+pub fn shortcut_text(command: &Command) -> String {
+    shortcuts(command).first().map_or_else(String::new, text)
+}
+
+/// All shortcuts of a command, as the sheet of keys shows them.
+pub fn all_shortcuts_text(command: &Command) -> String {
+    let texts: Vec<String> = shortcuts(command)
+        .iter()
+        .filter(|shortcut| shortcut.key != Key::Equals) // the same key as + without Shift
+        .map(text)
+        .collect();
+    texts.join("  or  ")
+}
+
+fn text(shortcut: &Shortcut) -> String {
+    let mut text = String::new();
+    if shortcut.modifiers.command {
+        text.push_str(if cfg!(target_os = "macos") {
+            "⌘"
+        } else {
+            "Ctrl+"
+        });
+    }
+    if shortcut.modifiers.shift {
+        text.push_str("Shift+");
+    }
+    text.push_str(match shortcut.key {
+        Key::ArrowLeft => "←",
+        Key::ArrowRight => "→",
+        Key::OpenBracket => "[",
+        Key::CloseBracket => "]",
+        Key::Semicolon => ";",
+        Key::Quote => "'",
+        Key::Questionmark => "?",
+        Key::Plus => "+",
+        Key::Minus => "-",
+        Key::Comma => ",",
+        Key::Escape => "Esc",
+        other => other.name(),
+    });
+    text
+}
+
+/// Keys that many layouts type with Shift.
+const TYPED_WITH_SHIFT: [Key; 6] = [
+    Key::Questionmark,
+    Key::Plus,
+    Key::Semicolon,
+    Key::Quote,
+    Key::OpenBracket,
+    Key::CloseBracket,
+];
+
+/// Which command a pressed key is.
+fn command_of(key: Key, modifiers: Modifiers) -> Option<Command> {
+    if modifiers.alt {
+        return None;
+    }
+    Command::listed().into_iter().find(|command| {
+        shortcuts(command).iter().any(|shortcut| {
+            shortcut.key == key
+                && shortcut.modifiers.command == modifiers.command
+                && (shortcut.modifiers.shift == modifiers.shift || TYPED_WITH_SHIFT.contains(&key))
+        })
+    })
+}
+
+/// Keys that a focused button, slider or list needs for itself.
+const NAVIGATION: [Key; 8] = [
+    Key::Tab,
+    Key::ArrowLeft,
+    Key::ArrowRight,
+    Key::ArrowUp,
+    Key::ArrowDown,
+    Key::Home,
+    Key::End,
+    Key::Space,
+];
+
+/// Turns the keys of this frame into commands. While a text field has the focus only keys with Ctrl are taken, and Esc;
+/// while another widget has it, that widget keeps the keys that move within it.
+pub fn collect(ctx: &egui::Context, overlay_open: bool, out: &mut CommandQueue) {
+    let in_text = ctx.text_edit_focused();
+    let in_widget = ctx.memory(|memory| memory.focused().is_some());
+    let pressed: Vec<(Key, Modifiers)> = ctx.input(|input| {
+        let keys = input.events.iter().filter_map(|event| match event {
+            Event::Key {
+                key,
+                pressed: true,
+                modifiers,
+                ..
+            } => Some((*key, *modifiers)),
+            _ => None,
+        });
+        keys.collect()
+    });
+    let stolen = ctx
+        .with_plugin(|tab: &mut TabKeys| std::mem::take(&mut tab.pressed))
+        .unwrap_or_default();
+    for (key, modifiers) in pressed.into_iter().chain(stolen) {
+        let is_escape = key == Key::Escape;
+        let reserved = if in_text {
+            !(modifiers.command || is_escape)
+        } else {
+            in_widget && NAVIGATION.contains(&key)
+        };
+        let command = command_of(key, modifiers).filter(|_| !reserved);
+        // Behind a dialog nothing moves: only what concerns the window itself is taken.
+        let command = command.filter(|command| {
+            !overlay_open || is_escape || matches!(command, Command::TogglePalette | Command::Quit)
+        });
+        if let Some(command) = command {
+            out.push(command);
+        }
+    }
+}
+
+/// Tab walks through instances while an image is open and no widget has the focus; egui would move the focus with it.
+/// A click into a field or F6 gives the focus to a widget, Esc takes it away.
+pub struct TabKeys {
+    /// Whether Tab belongs to the instances now.
+    is_ours: Arc<AtomicBool>,
+    pressed: Vec<(Key, Modifiers)>,
+}
+
+impl TabKeys {
+    /// Registers with egui; the window sets the returned flag every frame.
+    pub fn install(ctx: &egui::Context) -> Arc<AtomicBool> {
+        let is_ours = Arc::new(AtomicBool::new(false));
+        ctx.add_plugin(Self {
+            is_ours: Arc::clone(&is_ours),
+            pressed: Vec::new(),
+        });
+        is_ours
+    }
+}
+
+impl egui::Plugin for TabKeys {
+    fn debug_name(&self) -> &'static str {
+        "tab keys"
+    }
+
+    fn input_hook(&mut self, _ctx: &egui::Context, input: &mut egui::RawInput) {
+        if !self.is_ours.load(Ordering::Relaxed) {
+            return;
+        }
+        let pressed = &mut self.pressed;
+        input.events.retain(|event| match event {
+            Event::Key {
+                key: Key::Tab,
+                pressed: is_down,
+                modifiers,
+                ..
+            } if !modifiers.alt && !modifiers.command => {
+                if *is_down {
+                    pressed.push((Key::Tab, *modifiers));
+                }
+                false
+            }
+            _ => true,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn no_key_is_two_commands() {
+        let mut seen: HashMap<Shortcut, Command> = HashMap::new();
+        for command in Command::listed() {
+            for shortcut in shortcuts(&command) {
+                if let Some(other) = seen.insert(shortcut, command.clone()) {
+                    panic!("{shortcut:?} is {other:?} and {command:?}");
+                }
+            }
+        }
+        assert!(seen.len() > 30);
+    }
+
+    #[test]
+    fn keys_are_found_whatever_the_layout() {
+        let check = |key, modifiers, expected: Option<Command>| {
+            assert_eq!(
+                command_of(key, modifiers),
+                expected,
+                "{key:?} {modifiers:?}"
+            );
+        };
+        check(Key::J, Modifiers::NONE, Some(Command::PreviousImage));
+        check(
+            Key::Questionmark,
+            Modifiers::SHIFT,
+            Some(Command::ToggleKeys),
+        );
+        check(Key::Plus, Modifiers::SHIFT, Some(Command::ZoomIn));
+        check(Key::O, Modifiers::NONE, Some(Command::ToggleOutlines));
+        check(Key::O, Modifiers::COMMAND, Some(Command::OpenFolder));
+        check(Key::Tab, Modifiers::SHIFT, Some(Command::PreviousInstance));
+        check(Key::J, Modifiers::SHIFT, None);
+        check(Key::F, Modifiers::ALT, None);
+    }
+}

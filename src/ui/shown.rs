@@ -1,0 +1,213 @@
+//! What the window shows of the selected image: its predictions, its annotations, which of them and in which order.
+//!
+//! Kept in egui's memory from frame to frame, so that no frame sorts or packs what the last one did.
+
+use std::sync::Arc;
+
+use super::canvas::InstanceSet;
+use super::view::ViewState;
+use crate::document::ranking::{RankBy, ranked};
+use crate::document::{Document, Truth, TruthState};
+use crate::structures::{ClassTable, Detection};
+
+/// Images whose packed instances are kept: the selected one and those it was reached from.
+const KEPT_SETS: usize = 16;
+
+/// What there is of the selected image.
+#[derive(Clone)]
+pub struct Shown {
+    /// The image.
+    pub image: usize,
+    /// Its predictions.
+    pub detections: Option<Arc<Vec<Detection>>>,
+    /// Its annotations.
+    pub truth: TruthState,
+    /// The list: predictions at or above the threshold, best first; all annotations where there are no predictions.
+    pub order: Arc<Vec<usize>>,
+}
+
+impl Shown {
+    /// Of the image that is selected. A selected instance that is no longer in the list is deselected.
+    pub fn of(ctx: &egui::Context, doc: &mut Document, view: &mut ViewState) -> Option<Self> {
+        let image = view.image?;
+        let detections = doc.images().get(image)?.detections().cloned();
+        let truth = doc.truth(image);
+        let id = egui::Id::unique("shown instances");
+        let old = ctx.data(|data| data.get_temp::<Cached>(id));
+        let key = Key {
+            image,
+            detections: detections.clone(),
+            truth: ready(&truth).cloned(),
+            rank_by: view.rank_by,
+            threshold: view.threshold.to_bits(),
+        };
+        let cached = match old {
+            Some(cached) if cached.key.is(&key) => cached,
+            old => {
+                // An index into annotations means nothing among predictions.
+                let was = old.filter(|old| old.key.image == image);
+                if was.is_some_and(|old| old.key.detections.is_some() != detections.is_some()) {
+                    view.instance = None;
+                }
+                let order = Arc::new(key.order());
+                let cached = Cached { key, order };
+                ctx.data_mut(|data| data.insert_temp(id, cached.clone()));
+                cached
+            }
+        };
+        let order = cached.order;
+        let is_known = detections.is_some() || !matches!(truth, TruthState::Pending);
+        if is_known && view.instance.is_some_and(|it| !order.contains(&it)) {
+            view.instance = None;
+        }
+        Some(Self {
+            image,
+            detections,
+            truth,
+            order,
+        })
+    }
+
+    /// The annotations, where they are here.
+    pub fn annotations(&self) -> Option<&Arc<Truth>> {
+        ready(&self.truth)
+    }
+
+    /// Predictions, or annotations where there are none: what `order` and the selection index.
+    pub fn listed(&self) -> &[Detection] {
+        match (&self.detections, self.annotations()) {
+            (Some(detections), _) => detections,
+            (None, Some(truth)) => &truth.shapes,
+            (None, None) => &[],
+        }
+    }
+
+    /// Whether the list holds annotations for want of predictions.
+    pub fn lists_annotations(&self) -> bool {
+        self.detections.is_none() && self.annotations().is_some()
+    }
+
+    /// Predictions below the threshold.
+    pub fn below(&self) -> usize {
+        self.listed().len().saturating_sub(self.order.len())
+    }
+}
+
+fn ready(truth: &TruthState) -> Option<&Arc<Truth>> {
+    match truth {
+        TruthState::Ready(truth) => Some(truth),
+        TruthState::Absent | TruthState::Pending => None,
+    }
+}
+
+/// What the order of a list depends on. It keeps the predictions alive, so that an address means one of them only.
+#[derive(Clone)]
+struct Key {
+    image: usize,
+    detections: Option<Arc<Vec<Detection>>>,
+    truth: Option<Arc<Truth>>,
+    rank_by: RankBy,
+    threshold: u64,
+}
+
+impl Key {
+    fn is(&self, other: &Self) -> bool {
+        self.image == other.image
+            && same(&self.detections, &other.detections)
+            && same(&self.truth, &other.truth)
+            && (self.rank_by, self.threshold) == (other.rank_by, other.threshold)
+    }
+
+    fn order(&self) -> Vec<usize> {
+        match (&self.detections, &self.truth) {
+            (Some(all), _) => ranked(all, self.rank_by, f64::from_bits(self.threshold)),
+            (None, Some(truth)) => (0..truth.shapes.len()).collect(),
+            (None, None) => Vec::new(),
+        }
+    }
+}
+
+fn same<T>(a: &Option<Arc<T>>, b: &Option<Arc<T>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+#[derive(Clone)]
+struct Cached {
+    key: Key,
+    order: Arc<Vec<usize>>,
+}
+
+/// Whose instances are packed.
+#[derive(Clone)]
+enum Owner {
+    Detections(Arc<Vec<Detection>>),
+    Annotations(Arc<Truth>),
+}
+
+#[derive(Clone)]
+struct Packed {
+    owner: Owner,
+    classes: usize,
+    set: Arc<InstanceSet>,
+}
+
+/// The predictions packed for canvas and hit test; made once for each vector of predictions.
+pub fn packed(
+    ctx: &egui::Context,
+    detections: &Arc<Vec<Detection>>,
+    classes: &ClassTable,
+) -> Arc<InstanceSet> {
+    let is = |owner: &Owner| matches!(owner, Owner::Detections(it) if Arc::ptr_eq(it, detections));
+    find(ctx, classes, is, || {
+        let owner = Owner::Detections(Arc::clone(detections));
+        (owner, InstanceSet::new(detections, classes))
+    })
+}
+
+/// The annotations packed for canvas and hit test.
+pub fn packed_annotations(
+    ctx: &egui::Context,
+    truth: &Arc<Truth>,
+    classes: &ClassTable,
+) -> Arc<InstanceSet> {
+    let is = |owner: &Owner| matches!(owner, Owner::Annotations(it) if Arc::ptr_eq(it, truth));
+    find(ctx, classes, is, || {
+        let owner = Owner::Annotations(Arc::clone(truth));
+        (owner, InstanceSet::annotations(&truth.shapes, classes))
+    })
+}
+
+fn find(
+    ctx: &egui::Context,
+    classes: &ClassTable,
+    is: impl Fn(&Owner) -> bool,
+    make: impl FnOnce() -> (Owner, Arc<InstanceSet>),
+) -> Arc<InstanceSet> {
+    let id = egui::Id::unique("packed instances");
+    let mut kept = ctx
+        .data(|data| data.get_temp::<Arc<Vec<Packed>>>(id))
+        .unwrap_or_default();
+    // Classes are only ever added, so their number tells whether a label was named anew.
+    let found = kept
+        .iter()
+        .find(|packed| packed.classes == classes.len() && is(&packed.owner));
+    if let Some(found) = found {
+        return Arc::clone(&found.set);
+    }
+    let (owner, set) = make();
+    let all = Arc::make_mut(&mut kept);
+    if all.len() >= KEPT_SETS {
+        all.remove(0);
+    }
+    all.push(Packed {
+        owner,
+        classes: classes.len(),
+        set: Arc::clone(&set),
+    });
+    ctx.data_mut(|data| data.insert_temp(id, kept));
+    set
+}
