@@ -1,5 +1,7 @@
 //! Panels are functions: they read the document, change the view, and push commands.
 
+pub mod canvas_area;
+mod canvas_tools;
 pub mod filter_bar;
 pub mod gallery;
 pub mod inspector;
@@ -10,5 +12,6 @@ pub mod selected;
 pub mod show;
 mod virtual_rows;
 
+pub use canvas_area::canvas_area_ui;
 pub use gallery::gallery_ui;
 pub use inspector::inspector_ui;
