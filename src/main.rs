@@ -45,6 +45,25 @@ fn refuse(error: &clap::Error) -> Exit {
     }
 }
 
+#[cfg(feature = "gui")]
+fn open_window(cli: &Cli) -> anyhow::Result<bool> {
+    let settings = maskscope::ui::settings_path();
+    if let Err(error) = &settings {
+        log::warn!("settings are not kept: {error}");
+    }
+    maskscope::ui::run(maskscope::ui::StartOptions {
+        path: cli.window.path.clone(),
+        checkpoint: cli.window.checkpoint.clone(),
+        config: cli.window.config.clone(),
+        set: cli.shared.set.clone(),
+        device: cli.shared.device.clone(),
+        no_cache: cli.window.no_cache,
+        settings: settings.ok(),
+    })?;
+    Ok(true)
+}
+
+#[cfg(not(feature = "gui"))]
 fn open_window(_cli: &Cli) -> anyhow::Result<bool> {
     cli::window::check_display()?;
     // `maskscope::ui::run` belongs here, its error through `cli::window::explain`.

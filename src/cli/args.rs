@@ -55,12 +55,15 @@ pub struct WindowArgs {
     /// Configuration YAML; the checkpoint's own without
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Keep no thumbnails on disk
+    #[arg(long)]
+    pub no_cache: bool,
 }
 
 impl WindowArgs {
     /// Whether anything was given that only the window reads.
     pub fn is_given(&self) -> bool {
-        self.path.is_some() || self.checkpoint.is_some() || self.config.is_some()
+        self.path.is_some() || self.checkpoint.is_some() || self.config.is_some() || self.no_cache
     }
 }
 

@@ -14,6 +14,8 @@ mod truth;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::structures::Rle;
+
 pub use crate::jobs::images;
 pub use crate::jobs::infer::{ImageTask, ModelRequest, ModelSummary};
 pub use crate::jobs::logging;
@@ -23,6 +25,13 @@ pub use truth::{Truth, TruthInstance, TruthState};
 
 /// Called from threads when `poll` has something to take in.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// A mask as COCO JSON has it: size and compressed runs.
+pub fn coco_rle(mask: &Rle) -> String {
+    let size = mask.size();
+    let counts = crate::coco::rle_string::encode(mask);
+    serde_json::json!({ "size": [size.height, size.width], "counts": counts }).to_string()
+}
 
 /// What a path is, by name and first bytes: decides what dropping or opening it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,16 +1,29 @@
 //! The window.
 
+mod app;
 pub mod canvas;
 pub mod colour;
 pub mod command;
+mod dialogs;
+mod dispatch;
+mod drop;
 pub mod fonts;
 pub mod gpu;
 pub mod icons;
 pub mod keys;
 pub mod loader;
 pub mod navigate;
+mod palette;
 pub mod panels;
+mod path_field;
+pub mod persist;
+mod shell;
 pub mod shown;
+mod start;
 pub mod theme;
+mod toasts;
 pub mod view;
 mod widgets;
+
+pub use app::{App, StartOptions};
+pub use start::{run, settings_path};

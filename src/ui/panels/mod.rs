@@ -6,10 +6,16 @@ pub mod filter_bar;
 pub mod gallery;
 pub mod inspector;
 pub mod instances;
+pub mod keys_sheet;
+pub mod log_panel;
 pub mod numbers;
 mod parts;
 pub mod selected;
+pub mod settings;
 pub mod show;
+pub mod start;
+pub mod status_bar;
+pub mod top_bar;
 mod virtual_rows;
 
 pub use canvas_area::canvas_area_ui;

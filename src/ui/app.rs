@@ -1,0 +1,325 @@
+//! The application: one frame after another, from what the threads finished to what the user sees.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use egui::{Frame, Margin, Panel, Stroke, Ui};
+
+use super::command::CommandQueue;
+use super::dialogs::Ask;
+use super::dispatch::{self, Target, dispatch};
+use super::keys::{self, TabKeys};
+use super::loader::Loader;
+use super::panels;
+use super::persist::{Memory, Store};
+use super::shell::{Opened, Overlay, Shell};
+use super::theme;
+use super::view::ViewState;
+use crate::document::images::ImageServiceOptions;
+use crate::document::settings::Settings;
+use crate::document::{Document, ModelRequest, NoticeKind};
+
+/// How the window starts.
+#[derive(Clone, Debug, Default)]
+pub struct StartOptions {
+    /// Opened at once: folder, image, COCO JSON, predictions JSON.
+    pub path: Option<PathBuf>,
+    /// Weights to run.
+    pub checkpoint: Option<PathBuf>,
+    /// Configuration file; the checkpoint's own without.
+    pub config: Option<PathBuf>,
+    /// `a.b=c` settings.
+    pub set: Vec<String>,
+    /// `auto`, `cpu`, `cuda` or `cuda:N`; empty is `auto`.
+    pub device: String,
+    /// Keeps no thumbnails on disk.
+    pub no_cache: bool,
+    /// Where settings are kept; `None` keeps none.
+    pub settings: Option<PathBuf>,
+}
+
+/// The window.
+pub struct App {
+    document: Document,
+    view: ViewState,
+    commands: CommandQueue,
+    loader: Loader,
+    shell: Shell,
+}
+
+impl App {
+    /// Sets the window up; nothing is read but the settings.
+    pub fn new(
+        cc: &eframe::CreationContext<'_>,
+        options: StartOptions,
+        settings: Settings,
+        complaint: Option<String>,
+    ) -> Self {
+        let ctx = &cc.egui_ctx;
+        if let Some(render_state) = &cc.wgpu_render_state {
+            super::gpu::install(render_state);
+        }
+        theme::install(ctx);
+        let (memory, refused) = Memory::read(&settings);
+        ctx.set_theme(egui::ThemePreference::from(memory.theme));
+        ctx.set_zoom_factor(memory.scale);
+        // Ctrl and + - 0 are commands of our own.
+        ctx.options_mut(|options| options.zoom_with_keyboard = false);
+        let store = Store::new(options.settings, &settings);
+        let mut shell = Shell::new(memory, store, TabKeys::install(ctx));
+        if let Some(complaint) = complaint {
+            shell.toasts.say(NoticeKind::Warning, complaint, "");
+        }
+        if !refused.is_empty() {
+            let text = "Some settings could not be read and start afresh";
+            shell
+                .toasts
+                .say(NoticeKind::Warning, text, refused.join(", "));
+        }
+        shell.first = options.path;
+        let request = ModelRequest {
+            checkpoint: options.checkpoint.unwrap_or_default(),
+            config: options.config,
+            set: options.set,
+            device: options.device,
+        };
+        let mut images = ImageServiceOptions::default();
+        if options.no_cache {
+            images.cache_dir = None;
+        }
+        let waker = ctx.clone();
+        Self {
+            view: shell.memory.view(),
+            document: Document::new(request, settings, Arc::new(move || waker.request_repaint())),
+            commands: CommandQueue::default(),
+            loader: Loader::new(ctx, images),
+            shell,
+        }
+    }
+
+    /// What is open and what runs; tests look at it.
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// What is shown; tests look at it.
+    pub fn view(&self) -> &ViewState {
+        &self.view
+    }
+
+    /// Commands, as panels push them; carried out in the next frame.
+    pub fn commands(&mut self) -> &mut CommandQueue {
+        &mut self.commands
+    }
+
+    /// Takes in what the threads finished.
+    fn take_in(&mut self, ctx: &egui::Context) {
+        self.loader.poll(ctx);
+        for notice in self.document.poll() {
+            self.shell.toasts.add(notice);
+        }
+        if let Some(path) = self.shell.first.take() {
+            self.document.open(&path);
+        }
+        let opened = self.shell.opened(&self.document);
+        if opened != Opened::Unchanged {
+            self.loader.clear();
+        }
+        if opened == Opened::Another {
+            self.view.image = None;
+            self.view.instance = None;
+            self.view.hovered = None;
+            self.view.gallery.clear();
+            self.view.scroll_to_selected = true;
+            if let Some(source) = self.document.source() {
+                self.shell.memory.last_source = Some(source.path.clone());
+            }
+        }
+    }
+
+    /// The first image of a set that was just opened is shown.
+    fn show_first(&mut self, ctx: &egui::Context) {
+        if self.view.image.is_none()
+            && let Some(&first) = self.view.gallery.first()
+        {
+            dispatch::select_image(&mut self.target(ctx), first);
+            ctx.request_repaint();
+        }
+    }
+
+    fn target<'a>(&'a mut self, ctx: &'a egui::Context) -> Target<'a> {
+        Target {
+            document: &mut self.document,
+            view: &mut self.view,
+            loader: &mut self.loader,
+            shell: &mut self.shell,
+            ctx,
+        }
+    }
+
+    fn carry_out(&mut self, ctx: &egui::Context) {
+        let commands = self.commands.take();
+        for command in &commands {
+            dispatch(command, &mut self.target(ctx));
+        }
+        if !commands.is_empty() {
+            ctx.request_repaint();
+        }
+    }
+
+    fn frame_ui(&mut self, ui: &mut Ui) {
+        let c = theme::colours(ui);
+        let bar = |vertical| {
+            Frame::new()
+                .fill(c.panel)
+                .inner_margin(Margin::symmetric(theme::PADDING, vertical))
+        };
+        Panel::top("top bar")
+            .exact_size(theme::TOP_BAR)
+            .resizable(false)
+            .frame(bar(0))
+            .show(ui, |ui| {
+                panels::top_bar::top_bar_ui(ui, &self.document, &self.view, &mut self.commands);
+            });
+        Panel::bottom("status bar")
+            .exact_size(theme::STATUS_BAR)
+            .resizable(false)
+            .frame(bar(0))
+            .show(ui, |ui| {
+                panels::status_bar::status_bar_ui(
+                    ui,
+                    &self.document,
+                    &self.view,
+                    &mut self.commands,
+                );
+            });
+        if self.shell.memory.log_open {
+            Panel::bottom("log")
+                .default_size(panels::log_panel::HEIGHT)
+                .min_size(80.0)
+                .resizable(true)
+                .frame(bar(4))
+                .show(ui, |ui| self.shell.log.show(ui, &mut self.commands));
+        }
+        if self.document.source().is_some() {
+            self.panels_ui(ui);
+        } else {
+            self.start_ui(ui);
+        }
+    }
+
+    fn panels_ui(&mut self, ui: &mut Ui) {
+        let c = theme::colours(ui);
+        let side = Frame::new()
+            .fill(c.panel)
+            .inner_margin(Margin::symmetric(theme::PADDING - 2, theme::PADDING - 2));
+        let (doc, view) = (&mut self.document, &mut self.view);
+        let (loader, out) = (&mut self.loader, &mut self.commands);
+        let memory = &mut self.shell.memory;
+        // Half of a small window stays for the picture.
+        let most = (ui.available_width() * 0.4).max(200.0);
+        let gallery = Panel::left("gallery")
+            .default_size(memory.gallery)
+            .size_range(160.0..=most)
+            .resizable(true)
+            .frame(side)
+            .show(ui, |ui| panels::gallery_ui(ui, doc, view, loader, out));
+        memory.gallery = gallery.response.rect.width();
+        let inspector = Panel::right("inspector")
+            .default_size(memory.inspector)
+            .size_range(240.0..=most.max(240.0))
+            .resizable(true)
+            .frame(side)
+            .show(ui, |ui| panels::inspector_ui(ui, doc, view, out));
+        memory.inspector = inspector.response.rect.width();
+        egui::CentralPanel::default()
+            .frame(Frame::new().fill(c.canvas))
+            .show(ui, |ui| {
+                panels::canvas_area_ui(ui, doc, view, loader, out);
+            });
+    }
+
+    fn start_ui(&mut self, ui: &mut Ui) {
+        let c = theme::colours(ui);
+        let frame = Frame::new().fill(c.canvas).stroke(Stroke::NONE);
+        egui::CentralPanel::default().frame(frame).show(ui, |ui| {
+            panels::start::start_ui(
+                ui,
+                &self.document,
+                self.shell.memory.last_source.as_deref(),
+                &mut self.commands,
+            );
+        });
+    }
+
+    /// What lies over the panels.
+    fn overlays(&mut self, ctx: &egui::Context) {
+        let shell = &mut self.shell;
+        let (doc, view, out) = (&self.document, &self.view, &mut self.commands);
+        let is_done = match shell.overlay {
+            None => false,
+            Some(Overlay::Palette) => shell.palette.show(ctx, doc, view, out),
+            Some(Overlay::Keys) => panels::keys_sheet::keys_sheet_ui(ctx),
+            Some(Overlay::Settings) => {
+                panels::settings::settings_ui(ctx, &shell.memory, doc, view, out)
+            }
+        };
+        if is_done {
+            shell.overlay = None;
+            ctx.request_repaint();
+        }
+        if let Some((ask, path)) = shell.dialogs.show(ctx) {
+            match ask {
+                Ask::Export => self.document.export(&path),
+                Ask::Checkpoint => self.document.choose_checkpoint(&path),
+                _ => self.document.open(&path),
+            }
+            ctx.request_repaint();
+        }
+        shell.toasts.show(ctx);
+        shell.drop.show(ctx, &mut self.commands);
+    }
+
+    /// Notices what is to come back at the next start.
+    fn remember(&mut self, ctx: &egui::Context) {
+        let memory = &mut self.shell.memory;
+        memory.take_view(&self.view);
+        let size = ctx.content_rect().size() * ctx.zoom_factor();
+        let is_whole = ctx.input(|input| {
+            let window = input.viewport();
+            window.maximized == Some(true) || window.fullscreen == Some(true)
+        });
+        if !is_whole {
+            memory.window = [size.x.round(), size.y.round()];
+        }
+        let settings = self.document.settings_mut();
+        self.shell.store.keep(ctx, settings, memory);
+    }
+}
+
+impl eframe::App for App {
+    fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
+        let ctx = ui.ctx().clone();
+        self.take_in(&ctx);
+        keys::collect(&ctx, self.shell.covers(), &mut self.commands);
+        self.carry_out(&ctx);
+        self.frame_ui(ui);
+        self.overlays(&ctx);
+        self.show_first(&ctx);
+        self.carry_out(&ctx);
+        let nothing_focused = ctx.memory(|memory| memory.focused().is_none());
+        let tab_is_ours = nothing_focused && !self.shell.covers() && self.view.image.is_some();
+        self.shell.tab_is_ours.store(tab_is_ours, Ordering::Relaxed);
+        self.remember(&ctx);
+    }
+
+    fn on_exit(&mut self) {
+        let settings = self.document.settings();
+        self.shell.store.finish(settings);
+    }
+
+    fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {
+        visuals.panel_fill.to_normalized_gamma_f32()
+    }
+}

@@ -1,0 +1,212 @@
+//! Asking for a path. The desktop's own dialog is asked first, on a thread; where none answers, the window offers a field
+//! of its own and says why.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::time::{Duration, Instant};
+
+use super::command::Command;
+use super::path_field::PathField;
+use crate::document::Document;
+
+/// A dialog that ends so quickly without an answer was never shown.
+const NEVER_SHOWN: Duration = Duration::from_millis(100);
+/// After this long without a dialog taking the focus, the window offers its own field.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// A folder of images.
+    Folder,
+    /// A COCO JSON.
+    CocoSet,
+    /// A prediction JSON.
+    Predictions,
+    /// Weights.
+    Checkpoint,
+    /// Where to write the predictions.
+    Export,
+}
+
+impl Ask {
+    /// What a command asks for.
+    pub fn of(command: &Command) -> Option<Self> {
+        match command {
+            Command::OpenFolder => Some(Self::Folder),
+            Command::OpenCocoSet => Some(Self::CocoSet),
+            Command::OpenPredictions => Some(Self::Predictions),
+            Command::OpenCheckpoint => Some(Self::Checkpoint),
+            Command::ExportPredictions => Some(Self::Export),
+            _ => None,
+        }
+    }
+
+    /// Title of the dialog.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Folder => "Open a folder of images",
+            Self::CocoSet => "Open a COCO set",
+            Self::Predictions => "Open predictions",
+            Self::Checkpoint => "Load a checkpoint",
+            Self::Export => "Export predictions",
+        }
+    }
+
+    /// Shows the desktop's dialog and waits for it.
+    fn ask_desktop(self, start: Option<&Path>) -> Option<PathBuf> {
+        let mut dialog = rfd::FileDialog::new().set_title(self.title());
+        if let Some(folder) = start {
+            dialog = dialog.set_directory(folder);
+        }
+        match self {
+            Self::Folder => dialog.pick_folder(),
+            Self::CocoSet | Self::Predictions => dialog.add_filter("JSON", &["json"]).pick_file(),
+            Self::Checkpoint => dialog
+                .add_filter("Checkpoints", &["safetensors", "pth", "pt", "ckpt"])
+                .add_filter("All files", &["*"])
+                .pick_file(),
+            Self::Export => dialog
+                .add_filter("JSON", &["json"])
+                .set_file_name("predictions.json")
+                .save_file(),
+        }
+    }
+}
+
+/// A dialog of the desktop that was asked for.
+struct Pending {
+    ask: Ask,
+    since: Instant,
+    answer: Receiver<Option<PathBuf>>,
+    start: Option<PathBuf>,
+}
+
+/// At most one question at a time.
+#[derive(Default)]
+pub struct Dialogs {
+    pending: Option<Pending>,
+    field: Option<PathField>,
+}
+
+impl Dialogs {
+    /// Asks. A question that is still open is forgotten.
+    pub fn ask(&mut self, ctx: &egui::Context, ask: Ask, doc: &Document) {
+        let start = start_folder(ask, doc);
+        let (sender, answer) = channel();
+        let (ctx_of_thread, folder) = (ctx.clone(), start.clone());
+        let thread = std::thread::Builder::new()
+            .name("file dialog".into())
+            .spawn(move || {
+                // Nobody listens any more when another question was asked meanwhile.
+                let _ = sender.send(ask.ask_desktop(folder.as_deref()));
+                ctx_of_thread.request_repaint();
+            });
+        match thread {
+            Ok(_) => {
+                self.field = None;
+                self.pending = Some(Pending {
+                    ask,
+                    since: Instant::now(),
+                    answer,
+                    start,
+                });
+                ctx.request_repaint_after(PATIENCE);
+            }
+            Err(error) => {
+                let why = format!("No thread for the file dialog could be started: {error}.");
+                self.offer_field(ctx, ask, start, why);
+            }
+        }
+    }
+
+    /// Shows the window's own field without asking the desktop.
+    pub fn offer_field(
+        &mut self,
+        ctx: &egui::Context,
+        ask: Ask,
+        start: Option<PathBuf>,
+        why: String,
+    ) {
+        self.field = Some(PathField::new(ctx, ask, start, why));
+    }
+
+    /// Whether the window's own field is open.
+    pub fn is_open(&self) -> bool {
+        self.field.is_some()
+    }
+
+    /// Closes the window's own field; a dialog of the desktop is no longer listened to.
+    pub fn close(&mut self) {
+        self.field = None;
+        self.pending = None;
+    }
+
+    /// Takes the answer of the desktop's dialog, draws the own field; returns what was chosen.
+    pub fn show(&mut self, ctx: &egui::Context) -> Option<(Ask, PathBuf)> {
+        if let Some(chosen) = self.poll(ctx) {
+            self.close();
+            return Some(chosen);
+        }
+        let field = self.field.as_mut()?;
+        match field.show(ctx) {
+            super::path_field::Answer::Open => None,
+            super::path_field::Answer::Cancelled => {
+                self.close();
+                None
+            }
+            super::path_field::Answer::Chosen(path) => {
+                let ask = field.ask();
+                self.close();
+                Some((ask, path))
+            }
+        }
+    }
+
+    fn poll(&mut self, ctx: &egui::Context) -> Option<(Ask, PathBuf)> {
+        let pending = self.pending.as_ref()?;
+        let ask = pending.ask;
+        let waited = pending.since.elapsed();
+        match pending.answer.try_recv() {
+            Ok(Some(path)) => return Some((ask, path)),
+            Ok(None) if waited < NEVER_SHOWN => {
+                let start = pending.start.clone();
+                self.pending = None;
+                self.offer_field(
+                    ctx,
+                    ask,
+                    start,
+                    "The desktop offers no file dialog (no XDG portal answers), so type the path here.".into(),
+                );
+            }
+            // Cancelled there.
+            Ok(None) | Err(TryRecvError::Disconnected) => self.pending = None,
+            Err(TryRecvError::Empty) => {
+                let focused = ctx.input(|input| input.viewport().focused != Some(false));
+                if waited >= PATIENCE && focused && self.field.is_none() {
+                    let start = pending.start.clone();
+                    let why = "The desktop's file dialog has not shown up within two seconds; a path can be typed here meanwhile.";
+                    self.offer_field(ctx, ask, start, why.into());
+                } else if self.field.is_none() {
+                    ctx.request_repaint_after(PATIENCE.saturating_sub(waited).max(NEVER_SHOWN));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Where the dialog begins: beside what is open, or what was open last.
+fn start_folder(ask: Ask, doc: &Document) -> Option<PathBuf> {
+    let settings = doc.settings();
+    let near = match ask {
+        Ask::Checkpoint => settings.recent_checkpoints.first().cloned(),
+        _ => doc
+            .source()
+            .map(|source| source.path.clone())
+            .filter(|path| path.is_absolute())
+            .or_else(|| settings.recent.first().cloned()),
+    };
+    let near = near.as_deref().and_then(Path::parent).map(Path::to_owned);
+    near.or_else(|| directories::UserDirs::new().map(|dirs| dirs.home_dir().to_owned()))
+}

@@ -1,0 +1,343 @@
+//! Carrying commands out. Panels and keys only push them; this is the one place that changes the document.
+
+use std::path::Path;
+
+use egui::ThemePreference;
+
+use super::command::{Command, Group};
+use super::dialogs::Ask;
+use super::loader::Loader;
+use super::persist::SCALES;
+use super::shell::{Overlay, Shell};
+use super::view::{Layers, ViewState};
+use crate::document::ranking::ranked;
+use crate::document::settings::Settings;
+use crate::document::{Document, Notice, NoticeKind, TruthState};
+
+/// A press of + or - zooms by a quarter.
+const ZOOM_STEP: f32 = 1.25;
+/// A press of [ or ] changes the opacity so much.
+const OPACITY_STEP: f32 = 0.05;
+/// A press of ; or ' changes the threshold so much.
+const THRESHOLD_STEP: f64 = 0.05;
+/// A step of the interface's size.
+const SCALE_STEP: f32 = 0.1;
+
+/// Everything that a command may change.
+pub struct Target<'a> {
+    /// What is open.
+    pub document: &'a mut Document,
+    /// What is shown of it.
+    pub view: &'a mut ViewState,
+    /// Images and thumbnails.
+    pub loader: &'a mut Loader,
+    /// The frame around the panels.
+    pub shell: &'a mut Shell,
+    /// The window.
+    pub ctx: &'a egui::Context,
+}
+
+/// Carries out a command that is enabled now; another one is left undone.
+pub fn dispatch(command: &Command, target: &mut Target<'_>) {
+    if !command.enabled(target.document, target.view) {
+        return;
+    }
+    match command.group() {
+        Group::File => file(command, target),
+        Group::Model => model(command, target),
+        Group::Go => go(command, target),
+        Group::View => view(command, target),
+        Group::Window => window(command, target),
+    }
+}
+
+fn file(command: &Command, target: &mut Target<'_>) {
+    match command {
+        Command::OpenDemo => target.document.open_demo(),
+        Command::OpenPath(path) => target.document.open(path),
+        Command::CloseSet => target.document.close(),
+        Command::RevealImage => reveal(target),
+        Command::CopyMask => copy_mask(target),
+        Command::ClearCache => {
+            target.loader.clear_cache();
+            let text = "The thumbnails kept on disk are being removed";
+            target.shell.toasts.say(NoticeKind::Info, text, "");
+        }
+        Command::ForgetRecent => {
+            let settings = target.document.settings_mut();
+            *settings = Settings {
+                view: std::mem::take(&mut settings.view),
+                ..Settings::default()
+            };
+            target.shell.memory.last_source = None;
+        }
+        _ => ask(command, target),
+    }
+}
+
+fn model(command: &Command, target: &mut Target<'_>) {
+    match command {
+        Command::RunModel => target.document.run(false),
+        Command::RunAgain => target.document.run(true),
+        Command::TogglePause => {
+            let is_paused = target.document.progress().is_some_and(|p| p.is_paused);
+            target.document.set_paused(!is_paused);
+        }
+        Command::CancelJob => target.document.cancel(),
+        _ => ask(command, target),
+    }
+}
+
+/// Asks for a path where the command needs one.
+fn ask(command: &Command, target: &mut Target<'_>) {
+    if let Some(ask) = Ask::of(command) {
+        target.shell.overlay = None;
+        target.shell.dialogs.ask(target.ctx, ask, target.document);
+    }
+}
+
+fn go(command: &Command, target: &mut Target<'_>) {
+    let count = target.view.gallery.len();
+    let here = target
+        .view
+        .image
+        .and_then(|image| target.view.gallery.iter().position(|&index| index == image));
+    match command {
+        Command::NextImage => go_to(target, here.map_or(0, |at| (at + 1).min(count - 1))),
+        Command::PreviousImage => go_to(target, here.map_or(0, |at| at.saturating_sub(1))),
+        Command::FirstImage => go_to(target, 0),
+        Command::LastImage => go_to(target, count - 1),
+        Command::SelectImage(index) => select_image(target, *index),
+        Command::NextInstance => step_instance(target, 1),
+        Command::PreviousInstance => step_instance(target, -1),
+        Command::SelectInstance(instance) => target.view.instance = *instance,
+        Command::FocusFilter => target.view.focus_filter = true,
+        _ => {}
+    }
+}
+
+/// Shows the image at a place of the gallery.
+fn go_to(target: &mut Target<'_>, place: usize) {
+    if let Some(&index) = target.view.gallery.get(place) {
+        select_image(target, index);
+    }
+}
+
+/// Shows an image; the model takes it first.
+pub fn select_image(target: &mut Target<'_>, index: usize) {
+    let view = &mut *target.view;
+    if view.image != Some(index) {
+        view.image = Some(index);
+        view.instance = None;
+        view.hovered = None;
+        view.pointer = None;
+    }
+    view.scroll_to_selected = true;
+    target.document.focus(index);
+}
+
+/// The next instance in the order of the list, from the last to the first.
+fn step_instance(target: &mut Target<'_>, step: isize) {
+    let Some(index) = target.view.image else {
+        return;
+    };
+    let order = instance_order(target, index);
+    if order.is_empty() {
+        return;
+    }
+    let here = target
+        .view
+        .instance
+        .and_then(|instance| order.iter().position(|&at| at == instance));
+    let last = order.len() - 1;
+    let next = match (here, step > 0) {
+        (None, true) => 0,
+        (None, false) => last,
+        (Some(at), true) if at == last => 0,
+        (Some(at), true) => at + 1,
+        (Some(0), false) => last,
+        (Some(at), false) => at - 1,
+    };
+    target.view.instance = order.get(next).copied();
+}
+
+/// Predictions at or above the threshold, best first; the annotations where there are no predictions.
+fn instance_order(target: &mut Target<'_>, index: usize) -> Vec<usize> {
+    let image = target.document.images().get(index);
+    if let Some(detections) = image.and_then(|image| image.detections()) {
+        return ranked(detections, target.view.rank_by, target.view.threshold);
+    }
+    match target.document.truth(index) {
+        TruthState::Ready(truth) => (0..truth.shapes.len()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn view(command: &Command, target: &mut Target<'_>) {
+    let view = &mut *target.view;
+    let style = &mut view.style;
+    match command {
+        Command::ZoomFit => view.canvas.fit(),
+        Command::ZoomOneToOne => view.canvas.one_to_one(),
+        Command::ZoomIn => view.canvas.zoom_by(ZOOM_STEP),
+        Command::ZoomOut => view.canvas.zoom_by(1.0 / ZOOM_STEP),
+        Command::ToggleMasks => style.masks = !style.masks,
+        Command::ToggleOutlines => style.outlines = !style.outlines,
+        Command::ToggleBoxes => style.boxes = !style.boxes,
+        Command::ToggleLabels => style.labels = !style.labels,
+        Command::ToggleIsolate => style.isolate = !style.isolate,
+        Command::StepOpacity(step) => {
+            style.opacity = (style.opacity + f32::from(*step) * OPACITY_STEP).clamp(0.0, 1.0);
+        }
+        Command::SetOpacity(opacity) => style.opacity = opacity.clamp(0.0, 1.0),
+        Command::SetColourBy(by) => style.colour_by = *by,
+        Command::CycleGroundTruth => {
+            view.layers = match view.layers {
+                Layers::Predictions => Layers::GroundTruth,
+                Layers::GroundTruth => Layers::Both,
+                Layers::Both => Layers::Predictions,
+            };
+        }
+        Command::StepThreshold(step) => {
+            let steps = (view.threshold / THRESHOLD_STEP).round() + f64::from(*step);
+            view.threshold = (steps * THRESHOLD_STEP).clamp(0.0, 1.0);
+        }
+        Command::SetThreshold(threshold) => view.threshold = threshold.clamp(0.0, 1.0),
+        Command::SetRankBy(by) => view.rank_by = *by,
+        _ => {}
+    }
+}
+
+fn window(command: &Command, target: &mut Target<'_>) {
+    let shell = &mut *target.shell;
+    match command {
+        Command::TogglePalette => shell.toggle(Overlay::Palette),
+        Command::ToggleKeys => shell.toggle(Overlay::Keys),
+        Command::ToggleSettings => shell.toggle(Overlay::Settings),
+        Command::ToggleLog => shell.memory.log_open = !shell.memory.log_open,
+        Command::CopyLog => {
+            shell.log.read();
+            target.ctx.copy_text(shell.log.text());
+        }
+        Command::Escape => escape(target),
+        Command::CycleTheme => {
+            let next = match ThemePreference::from(shell.memory.theme) {
+                ThemePreference::System => ThemePreference::Dark,
+                ThemePreference::Dark => ThemePreference::Light,
+                ThemePreference::Light => ThemePreference::System,
+            };
+            set_theme(target, next);
+        }
+        Command::SetTheme(theme) => set_theme(target, *theme),
+        Command::ScaleInterface(step) => {
+            let scale = match step {
+                0 => 1.0,
+                step => shell.memory.scale + f32::from(*step) * SCALE_STEP,
+            };
+            let scale = (scale * 10.0).round() / 10.0;
+            shell.memory.scale = scale.clamp(*SCALES.start(), *SCALES.end());
+            target.ctx.set_zoom_factor(shell.memory.scale);
+        }
+        Command::Quit => target.ctx.send_viewport_cmd(egui::ViewportCommand::Close),
+        _ => {}
+    }
+}
+
+fn set_theme(target: &mut Target<'_>, theme: ThemePreference) {
+    target.shell.memory.theme = theme.into();
+    target.ctx.set_theme(theme);
+}
+
+/// Leaves what is innermost.
+fn escape(target: &mut Target<'_>) {
+    let focused = target.ctx.memory(|memory| memory.focused());
+    if target.shell.dialogs.is_open() {
+        target.shell.dialogs.close();
+    } else if target.shell.overlay.is_some() {
+        target.shell.overlay = None;
+    } else if let Some(focused) = focused {
+        target
+            .ctx
+            .memory_mut(|memory| memory.surrender_focus(focused));
+    } else if target.view.style.isolate {
+        target.view.style.isolate = false;
+    } else {
+        target.view.instance = None;
+    }
+}
+
+/// The selected mask as COCO writes it, onto the clipboard.
+fn copy_mask(target: &mut Target<'_>) {
+    let (Some(image), Some(instance)) = (target.view.image, target.view.instance) else {
+        return;
+    };
+    let truth = match target.document.truth(image) {
+        TruthState::Ready(truth) => Some(truth),
+        _ => None,
+    };
+    let detections = target.document.images().get(image);
+    let detections = detections.and_then(|image| image.detections());
+    let shape = match detections {
+        Some(detections) => detections.get(instance),
+        None => truth.as_ref().and_then(|truth| truth.shapes.get(instance)),
+    };
+    if let Some(shape) = shape {
+        target.ctx.copy_text(crate::document::coco_rle(&shape.mask));
+        let text = "The mask is on the clipboard as COCO RLE";
+        target.shell.toasts.say(NoticeKind::Info, text, "");
+    }
+}
+
+/// Has the desktop show the image; on a thread, since its program may take long.
+fn reveal(target: &mut Target<'_>) {
+    let image = target.view.image;
+    let Some(image) = image.and_then(|index| target.document.images().get(index)) else {
+        return;
+    };
+    let path = image.path.clone();
+    let (sender, ctx) = (target.shell.toasts.sender(), target.ctx.clone());
+    let work = move || {
+        if let Err(details) = show_in_file_manager(&path) {
+            // The window may be gone.
+            let _ = sender.send(Notice {
+                kind: NoticeKind::Error,
+                text: format!("No file manager shows {}", path.display()),
+                details,
+            });
+            ctx.request_repaint();
+        }
+    };
+    let thread = std::thread::Builder::new().name("reveal".into());
+    if let Err(error) = thread.spawn(work) {
+        let text = "No thread to start the file manager";
+        let error = error.to_string();
+        target.shell.toasts.say(NoticeKind::Error, text, error);
+    }
+}
+
+fn show_in_file_manager(path: &Path) -> Result<(), String> {
+    let mut program = if cfg!(target_os = "macos") {
+        let mut program = std::process::Command::new("open");
+        program.arg("-R").arg(path);
+        program
+    } else if cfg!(windows) {
+        let mut argument = std::ffi::OsString::from("/select,");
+        argument.push(path);
+        let mut program = std::process::Command::new("explorer");
+        program.arg(argument);
+        program
+    } else {
+        let mut program = std::process::Command::new("xdg-open");
+        program.arg(path.parent().unwrap_or(path));
+        program
+    };
+    match program.status() {
+        Ok(status) if status.success() || cfg!(windows) => Ok(()), // explorer returns 1 always
+        Ok(status) => Err(format!("{:?} ended with {status}", program.get_program())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(format!(
+            "{:?} is not installed; Debian and Fedora have it in xdg-utils",
+            program.get_program()
+        )),
+        Err(error) => Err(error.to_string()),
+    }
+}
