@@ -126,6 +126,7 @@ fn main() {
     let detector = Detector::new(&checkpoint, &Device::Cpu).expect("model");
     let config = checkpoint.config.clone();
     drop(checkpoint);
+    maskscope::alloc::release();
     let image = formula::image(SIZE.height, SIZE.width);
     let images = Tensor::from_vec(image, (1, 3, SIZE.height, SIZE.width), &Device::Cpu);
     let input = InputBatch {
@@ -150,7 +151,11 @@ fn main() {
             times.sort_by(f64::total_cmp);
             println!("| {stage} | {:.3} | {:.3} |", times[0], times[repeat / 2]);
         }
-        println!("peak {} MiB", peak_mib());
+        println!(
+            "peak {} MiB, {} MiB of it free blocks kept for the next image",
+            peak_mib(),
+            maskscope::alloc::waiting_bytes() >> 20
+        );
         if let Some(peer) = value("--peer") {
             let status = std::process::Command::new("sh")
                 .args(["-c", &peer])
