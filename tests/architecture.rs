@@ -10,7 +10,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("document", &["jobs", "coco", "config", "structures"]),
     (
         "jobs",
-        &["model", "weights", "data", "coco", "config", "structures"],
+        &[
+            "model",
+            "weights",
+            "data",
+            "coco",
+            "config",
+            "structures",
+            "alloc",
+        ],
     ),
     ("model", &["ops", "weights", "config", "structures"]),
     ("weights", &["config", "structures"]),
