@@ -13,12 +13,14 @@ mod canvas;
 mod cli;
 mod coco;
 mod config;
+mod conv;
 mod data;
 mod document;
 mod golden;
 mod images;
 mod infer;
 mod ops;
+mod speed;
 mod support;
 #[cfg(feature = "gui")]
 mod ui;
