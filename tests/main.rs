@@ -19,5 +19,7 @@ mod golden;
 mod images;
 mod infer;
 mod ops;
+#[cfg(feature = "gui")]
+mod panels;
 mod support;
 mod weights;
