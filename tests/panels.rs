@@ -13,18 +13,24 @@ use maskscope::document::settings::Settings;
 use maskscope::structures::{Rle, Size};
 use maskscope::ui::colour::ColourBy;
 use maskscope::ui::command::Command;
+use maskscope::ui::view::Layers;
 use maskscope::ui::{App, StartOptions};
 
 use crate::infer::photos;
+use crate::support::fixtures::folder;
 
 type Window = Harness<'static, App>;
 
 /// A window that opens `path`, as large as the pictures of the design.
 fn window(path: &Path, theme: egui::Theme) -> Window {
+    window_with(StartOptions::default(), path, theme)
+}
+
+fn window_with(options: StartOptions, path: &Path, theme: egui::Theme) -> Window {
     let options = StartOptions {
         path: Some(path.to_owned()),
         no_cache: true,
-        ..StartOptions::default()
+        ..options
     };
     let mut window = Harness::builder()
         .with_size(egui::vec2(1280.0, 800.0))
@@ -458,4 +464,116 @@ fn a_set_without_predictions_lists_its_annotations() {
         assert!(said(&window, name), "an annotation has no {name}");
     }
     shot(&mut window, "annotations-dark");
+}
+
+/// The canvas in points, and where the image lies in it: fitted below the tools.
+fn in_image(window: &Window, x: f32, y: f32) -> egui::Pos2 {
+    let canvas = window.get_by_label("Canvas").rect();
+    let zoom = window.state().view().canvas.zoom_percent() / 100.0;
+    // As much is kept free above it as below.
+    canvas.center() + (egui::vec2(x, y) - egui::vec2(75.0, 60.0)) * zoom
+}
+
+fn click_at(window: &mut Window, at: egui::Pos2, button: egui::PointerButton) {
+    window.hover_at(at);
+    frames(window, 1);
+    for pressed in [true, false] {
+        window.event(egui::Event::PointerButton {
+            pos: at,
+            button,
+            pressed,
+            modifiers: egui::Modifiers::NONE,
+        });
+        frames(window, 1);
+    }
+    frames(window, 2);
+}
+
+#[test]
+fn the_canvas_and_the_list_share_hover_and_selection() {
+    let home = tempfile::tempdir().unwrap();
+    let mut window = window(&predictions(home.path()), egui::Theme::Dark);
+    until(&mut window, |window| !said(window, "Loading the image"));
+    frames(&mut window, 5);
+    // Columns 30 to 40 belong to a cat and to the smaller or equal dog.
+    let both = in_image(&window, 35.0, 60.0);
+    click_at(&mut window, both, egui::PointerButton::Primary);
+    let first = window.state().view().instance;
+    assert!(matches!(first, Some(0 | 1)), "{first:?}");
+    window.run_steps(60); // apart from a double click
+    click_at(&mut window, both, egui::PointerButton::Primary);
+    let second = window.state().view().instance;
+    assert_eq!(second, Some(1 - first.unwrap()), "again: the one below");
+    window.run_steps(60);
+
+    let bird = in_image(&window, 125.0, 60.0);
+    window.hover_at(bird);
+    frames(&mut window, 2);
+    assert_eq!(window.state().view().hovered, Some(3));
+    window.get_by_label_contains("cat, score 0.30").hover();
+    frames(&mut window, 2);
+    assert_eq!(window.state().view().hovered, Some(2), "from the list");
+
+    click_at(&mut window, bird, egui::PointerButton::Secondary);
+    assert_eq!(
+        window.state().view().instance,
+        Some(3),
+        "the menu is about what is under it"
+    );
+    assert!(said(&window, "Copy the selected mask as COCO RLE"));
+    shot(&mut window, "menu-dark");
+    window.get_by_label("Zoom to the instance").click();
+    frames(&mut window, 3);
+    assert!(!window.state().view().canvas.is_fit());
+    window.get_by_role_and_label(Role::Button, "Fit").click();
+    frames(&mut window, 3);
+    assert!(window.state().view().canvas.is_fit());
+
+    let nothing = in_image(&window, 105.0, 60.0);
+    click_at(&mut window, nothing, egui::PointerButton::Primary);
+    assert_eq!(window.state().view().instance, None);
+    window.get_by_role_and_label(Role::Button, "Boxes").click();
+    window.get_by_role_and_label(Role::Button, "Masks").click();
+    frames(&mut window, 3);
+    let style = &window.state().view().style;
+    assert!(style.boxes && !style.masks);
+}
+
+#[test]
+fn predictions_beside_ground_truth_are_measured_and_layers_cycle() {
+    let home = tempfile::tempdir().unwrap();
+    let photos = photos(home.path(), 2);
+    let set = serde_json::json!({
+        "images": [{"id": 1, "file_name": "000.png", "width": 150, "height": 120},
+                   {"id": 2, "file_name": "001.png", "width": 150, "height": 120}],
+        "categories": [{"id": 7, "name": "class1"}, {"id": 9, "name": "other"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 7, "iscrowd": 0, "area": 400.0,
+            "bbox": [10.0, 10.0, 20.0, 20.0],
+            "segmentation": [[10.0, 10.0, 30.0, 10.0, 30.0, 30.0, 10.0, 30.0]]}],
+    });
+    std::fs::write(photos.join("_annotations.coco.json"), set.to_string()).unwrap();
+    let options = StartOptions {
+        checkpoint: Some(folder("tiny_pytorch_style").join("model.pth")),
+        set: vec!["img_width=160".into(), "img_height=128".into()],
+        device: "cpu".into(),
+        ..StartOptions::default()
+    };
+    let mut window = window_with(options, &photos, egui::Theme::Light);
+    until(&mut window, |window| said(window, "Instances · "));
+    send(&mut window, Command::NextInstance);
+    let selected = window.state().view().instance;
+    assert!(selected.is_some());
+    until(&mut window, |window| said(window, "IoU, measured: 0."));
+    assert!(said(&window, "1 annotation"));
+    for (name, layers) in [
+        ("Ground truth", Layers::GroundTruth),
+        ("Ground truth only", Layers::Both),
+        ("With ground truth", Layers::Predictions),
+    ] {
+        window.get_by_role_and_label(Role::Button, name).click();
+        frames(&mut window, 3);
+        assert_eq!(window.state().view().layers, layers);
+        assert_eq!(window.state().view().instance, selected, "the list stays");
+        shot(&mut window, &format!("layers-{layers:?}"));
+    }
 }

@@ -90,7 +90,12 @@ impl InstanceSet {
             |detection| match detection.mask_iou {
                 Some(mask_iou) => {
                     let name = classes.name(detection.label);
-                    format!("{name} {:.2} · {mask_iou:.2}", detection.score)
+                    // Clamped, as everywhere in the window.
+                    format!(
+                        "{name} {:.2} · {:.2}",
+                        detection.score,
+                        mask_iou.clamp(0.0, 1.0)
+                    )
                 }
                 None => format!("{} {:.2}", classes.name(detection.label), detection.score),
             },
