@@ -20,6 +20,8 @@ mod golden;
 mod images;
 mod infer;
 mod ops;
+#[cfg(feature = "gui")]
+mod panels;
 mod speed;
 mod support;
 #[cfg(feature = "gui")]

@@ -19,7 +19,7 @@ use crate::ui::{icons, navigate, theme, widgets};
 /// Images on either side of the selected one that are decoded ahead.
 const PREFETCH: usize = 3;
 /// Width of a message in the middle of the canvas.
-const MESSAGE: f32 = 420.0;
+const MESSAGE: f32 = 480.0;
 /// Around a fitted picture.
 const PADDING: i8 = 16;
 /// Below a fitted picture, where hints stand.

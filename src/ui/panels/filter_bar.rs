@@ -1,8 +1,11 @@
 //! Above the gallery: filter by name and class, order, and how many images pass.
 
-use egui::{Align, Button, Id, Layout, Popup, Response, RichText, ScrollArea, TextEdit, Ui, vec2};
+use egui::{
+    Align, Align2, Button, FontId, Id, Layout, Popup, Response, RichText, Role, ScrollArea, Sense,
+    TextEdit, Ui, WidgetInfo, vec2,
+};
 
-use super::parts::choice;
+use super::parts::{choice, text};
 use crate::document::Document;
 use crate::document::filter::SortBy;
 use crate::ui::command::Command;
@@ -27,6 +30,8 @@ pub fn filter_bar_ui(ui: &mut Ui, doc: &Document, view: &mut ViewState, has_pred
     });
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = theme::GRID;
+        // The text begins where the fields above begin.
+        ui.add_space(-theme::GRID);
         sort_button(ui, view);
         direction_button(ui, view);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -49,7 +54,12 @@ fn name_field(ui: &mut Ui, view: &mut ViewState) {
         .margin(egui::Margin::symmetric(10, 6))
         .desired_width(width)
         .min_size(vec2(width, FIELD));
-    let response = ui.add(field).accessible_name("Filter by name");
+    let response = ui
+        .scope(|ui| {
+            ui.visuals_mut().selection.stroke.color = c.accent;
+            ui.add(field).accessible_name("Filter by name")
+        })
+        .inner;
     if std::mem::take(&mut view.focus_filter) {
         response.request_focus();
     }
@@ -62,13 +72,20 @@ fn name_field(ui: &mut Ui, view: &mut ViewState) {
         response.rect.right_center() - vec2(14.0, 0.0),
         vec2(20.0, 20.0),
     );
-    let clear = Button::new(RichText::new(icons::X).size(theme::SMALL).color(c.weak))
-        .frame_when_inactive(false);
-    if ui
-        .put(at, clear)
-        .accessible_name("Clear the name filter")
-        .clicked()
-    {
+    // Drawn by hand: a button would be wider than its place and push the panel open.
+    let clear = ui.interact(at, id.with("clear"), Sense::click());
+    clear.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Clear the name filter"));
+    let colour = if clear.hovered() { c.text } else { c.weak };
+    let font = FontId::proportional(theme::SMALL);
+    text(
+        ui,
+        at.center(),
+        Align2::CENTER_CENTER,
+        icons::X,
+        &font,
+        colour,
+    );
+    if clear.clicked() {
         view.query.text.clear();
     }
 }
@@ -128,7 +145,6 @@ fn sort_button(ui: &mut Ui, view: &mut ViewState) {
     let button = Button::new(RichText::new(text).color(c.weak))
         .frame_when_inactive(false)
         .min_size(vec2(0.0, CHIP));
-    // The text begins where the fields above begin.
     ui.spacing_mut().button_padding.x = theme::GRID;
     let response = ui
         .add(button)

@@ -4,7 +4,7 @@ use egui::{Align, Align2, FontId, Layout, RichText, ScrollArea, Sense, Ui, vec2}
 
 use super::parts::text;
 use super::{instances, selected, show};
-use crate::document::{Document, ImageEntry, ImageState};
+use crate::document::{Document, ImageEntry, ImageState, ModelState};
 use crate::ui::command::CommandQueue;
 use crate::ui::shown::{self, Shown};
 use crate::ui::view::ViewState;
@@ -34,7 +34,7 @@ pub fn inspector_ui(ui: &mut Ui, doc: &mut Document, view: &mut ViewState, out: 
             ui.spacing_mut().item_spacing.y = 0.0;
             header(ui, image);
             ui.add_space(GAP);
-            let fixed = HEADER + 3.0 * GAP + 2.0 * instances::ROW + 20.0;
+            let fixed = HEADER + 3.0 * GAP + 2.0 * instances::ROW + 24.0;
             let rest = height - fixed - selected::HEIGHT - show::HEIGHT;
             list(ui, doc, image, &shown, view, rest, out);
             ui.add_space(GAP);
@@ -97,6 +97,9 @@ fn list(
             ImageState::Queued => "The image waits for the model",
             ImageState::Running => "The model works on this image",
             ImageState::Failed(_) => "The image could not be used",
+            ImageState::Idle if matches!(doc.model(), ModelState::None) => {
+                "No checkpoint is loaded"
+            }
             ImageState::Idle => "The model has not seen this image yet",
         };
         ui.add_space(theme::GRID);

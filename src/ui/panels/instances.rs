@@ -40,6 +40,7 @@ pub fn instances_ui(
     };
     let count = widgets::thousands(shown.listed().len());
     widgets::section(ui, &format!("{what} · {count}"));
+    ui.add_space(theme::GRID);
     let columns = Columns::new(ui, shown.lists_annotations());
     heading(ui, &columns, view.rank_by, out);
     // As high as all instances need, so that nothing below moves while the threshold does.
@@ -103,16 +104,22 @@ fn below(ui: &mut Ui, shown: &Shown, view: &ViewState) {
         return;
     }
     let c = theme::colours(ui);
-    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
     let by = view.rank_by.label();
     let line = format!(
         "{} below {by} {:.2}",
         widgets::thousands(below),
         view.threshold
     );
-    ui.put(
-        rect,
-        egui::Label::new(egui::RichText::new(line).color(c.weak)).halign(egui::Align::LEFT),
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &line));
+    let font = FontId::proportional(theme::BODY);
+    text(
+        ui,
+        rect.left_center(),
+        Align2::LEFT_CENTER,
+        &line,
+        &font,
+        c.weak,
     );
 }
 
@@ -255,15 +262,14 @@ impl Line<'_> {
         let body = FontId::proportional(theme::BODY);
         let bold = FontId::new(theme::BODY, fonts::semibold());
         let write = |end: f32, number: Number, font: &FontId| {
+            let colour = match number {
+                Number::Value(_) => c.text,
+                Number::OutOfRange(_) => c.warning,
+                Number::Missing(_) | Number::Pending => c.weak,
+            };
             let number = number.text();
-            text(
-                ui,
-                pos2(end, middle),
-                Align2::RIGHT_CENTER,
-                &number,
-                font,
-                c.text,
-            );
+            let at = pos2(end, middle);
+            text(ui, at, Align2::RIGHT_CENTER, &number, font, colour);
             number
         };
         let score = write(self.columns.score, numbers.score, &body);

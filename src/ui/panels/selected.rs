@@ -16,7 +16,7 @@ const BAR: f32 = 34.0;
 /// From the right edge to the right end of the bars.
 const BAR_RIGHT: f32 = 33.0;
 /// Height of the whole part.
-pub const HEIGHT: f32 = 20.0 + 6.0 * ROW;
+pub const HEIGHT: f32 = 24.0 + 6.0 * ROW;
 
 /// Draws the selected instance; the rows stay when nothing is selected, so that nothing below them moves.
 pub fn selected_ui(ui: &mut Ui, shown: &Shown, classes: &ClassTable, view: &ViewState) {
@@ -28,6 +28,7 @@ pub fn selected_ui(ui: &mut Ui, shown: &Shown, classes: &ClassTable, view: &View
         None => "Selected".into(),
     };
     widgets::section(ui, &title);
+    ui.add_space(theme::GRID);
     let numbers = match instance {
         None => Numbers::nothing(),
         Some(_) if shown.lists_annotations() => Numbers::of_annotation(),

@@ -24,11 +24,12 @@ const CONTROL: f32 = 150.0;
 /// Width of the number beside a slider.
 const VALUE: f32 = 34.0;
 /// Height of the whole part.
-pub const HEIGHT: f32 = 20.0 + 2.0 * SLIDER_ROW + 3.0 * LIST_ROW;
+pub const HEIGHT: f32 = 24.0 + 2.0 * SLIDER_ROW + 3.0 * LIST_ROW;
 
 /// Draws the display options.
 pub fn show_ui(ui: &mut Ui, view: &ViewState, out: &mut CommandQueue) {
     widgets::section(ui, "Show");
+    ui.add_space(theme::GRID);
     ui.spacing_mut().item_spacing.y = 0.0;
     let name = format!("{} at least", sentence(view.rank_by.label()));
     let threshold = slider(ui, &name, view.threshold, 0.0..=1.0, |value| {
@@ -125,6 +126,7 @@ fn slider(
     let width = control_width(ui) - VALUE;
     let mut new = value;
     row(ui, name, SLIDER_ROW, |ui| {
+        ui.spacing_mut().item_spacing.x = 0.0;
         let shown = RichText::new(text(value)).color(c.weak);
         ui.allocate_ui_with_layout(
             vec2(VALUE, SLIDER_ROW),
@@ -134,7 +136,6 @@ fn slider(
                 ui.label(shown)
             },
         );
-        ui.spacing_mut().item_spacing.x = 0.0;
         ui.spacing_mut().slider_width = width;
         ui.spacing_mut().interact_size.y = SLIDER;
         let visuals = ui.visuals_mut();
