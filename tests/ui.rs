@@ -337,8 +337,11 @@ fn open_detect_select_filter_colour_export_and_open_again() {
     shot(&mut window, "reopened");
 }
 
-/// Name, class name, scores and mask of every prediction.
-fn predictions(app: &App) -> Vec<(String, String, f64, Option<f64>, f64, Vec<u32>)> {
+/// Name, class name, scores and mask.
+type Prediction = (String, String, f64, Option<f64>, f64, Vec<u32>);
+
+/// Every prediction of the open images.
+fn predictions(app: &App) -> Vec<Prediction> {
     let mut all = Vec::new();
     for image in app.document().images() {
         let name = image
