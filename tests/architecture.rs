@@ -45,8 +45,12 @@ const FENCES: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &str, &str)] = &[
     ("IoU of boxes", "src/structures/boxes.rs", "-inter)"),
     ("box coder's clamp", "src/model/box_coder.rs", "0.016"),
-    ("RLE string codec", "src/coco/rle_string.rs", "0x20"),
-    ("OKLCH to sRGB", "src/ui/colour.rs", "4.076_741"),
+    (
+        "RLE string codec",
+        "src/coco/rle_string.rs",
+        "constMORE:u8=0x20",
+    ),
+    ("OKLCH to sRGB", "src/structures/oklch.rs", "4.076_741"),
 ];
 
 const LONGEST_FILE: usize = 600;

@@ -3,6 +3,7 @@
 mod boxes;
 mod classes;
 mod detection;
+mod oklch;
 mod rle;
 mod size;
 mod transform;
@@ -10,6 +11,7 @@ mod transform;
 pub use boxes::{BoxXywh, BoxXyxy};
 pub use classes::ClassTable;
 pub use detection::{Detection, MaskQuality};
+pub use oklch::{gamma_from_linear, linear_from_oklch};
 pub use rle::{Rle, RleError};
 pub use size::Size;
 pub use transform::ImageTransform;

@@ -1,6 +1,7 @@
 //! What shapes and backgrounds are painted with: two colours and a pattern.
 
 use super::rng::{Rng, mix};
+use crate::structures::{gamma_from_linear, linear_from_oklch};
 
 /// sRGB, 0..255.
 pub(super) type Colour = [f32; 3];
@@ -133,27 +134,8 @@ fn value_noise(seed: u64, u: f32, v: f32) -> f32 {
     upper + (lower - upper) * t
 }
 
-/// OKLCH to sRGB 0..255, clipped.
+/// OKLCH, hue in degrees, to sRGB 0..255, clipped.
 fn oklch(lightness: f32, chroma: f32, hue: f32) -> Colour {
-    let (a, b) = (
-        chroma * hue.to_radians().cos(),
-        chroma * hue.to_radians().sin(),
-    );
-    let cube = |value: f32| value * value * value;
-    let l = cube(lightness + 0.396_337_78 * a + 0.215_803_76 * b);
-    let m = cube(lightness - 0.105_561_346 * a - 0.063_854_17 * b);
-    let s = cube(lightness - 0.089_484_18 * a - 1.291_485_5 * b);
-    let linear = [
-        4.076_741_7 * l - 3.307_711_6 * m + 0.230_969_94 * s,
-        -1.268_438 * l + 2.609_757_4 * m - 0.341_319_38 * s,
-        -0.004_196_086_3 * l - 0.703_418_6 * m + 1.707_614_7 * s,
-    ];
-    linear.map(|value| {
-        let encoded = if value <= 0.003_130_8 {
-            12.92 * value
-        } else {
-            1.055 * value.powf(1.0 / 2.4) - 0.055
-        };
-        (encoded * 255.0).clamp(0.0, 255.0)
-    })
+    let linear = linear_from_oklch(lightness, chroma, hue / 360.0);
+    linear.map(|value| (gamma_from_linear(value) * 255.0).clamp(0.0, 255.0))
 }
