@@ -110,6 +110,54 @@ fn on_line(in: Varyings, at: vec2<f32>, own: vec2<u32>, reach: f32) -> bool {
     return false;
 }
 
+// Whether a border of the mask may be within `reach` image pixels. Errs towards yes.
+fn near_border(in: Varyings, at: vec2<f32>, reach: f32) -> bool {
+    let x = i32(floor(at.x));
+    let y = i32(floor(at.y));
+    let own = span_at(in, x, y);
+    let inside = own.y != 0u;
+    if inside && min(at.y - f32(own.x), f32(own.y) - at.y) < reach {
+        return true;
+    }
+    if !inside {
+        // Above and below there is no span to measure: look at both ends of the reach.
+        let above = i32(floor(at.y - reach));
+        let below = i32(floor(at.y + reach));
+        if above < y - 1 || below > y + 1 {
+            return true; // rows between are not looked at
+        }
+        if span_at(in, x, above).y != 0u || span_at(in, x, below).y != 0u {
+            return true;
+        }
+    }
+    // A tap at the half too: a gap of one column between would be missed where the reach is more than one.
+    let taps = select(1, 2, reach > 1.0);
+    for (var tap = 1; tap <= taps; tap += 1) {
+        let step = reach * f32(tap) / f32(taps);
+        for (var side = -1.0; side <= 1.0; side += 2.0) {
+            let column = i32(floor(at.x + side * step));
+            if column == x {
+                continue;
+            }
+            let span = span_at(in, column, y);
+            if (span.y != 0u) != inside {
+                return true;
+            }
+            if inside && min(at.y - f32(span.x), f32(span.y) - at.y) < reach {
+                return true;
+            }
+            if !inside {
+                let above = i32(floor(at.y - reach));
+                let below = i32(floor(at.y + reach));
+                if span_at(in, column, above).y != 0u || span_at(in, column, below).y != 0u {
+                    return true;
+                }
+            }
+        }
+    }
+    return false;
+}
+
 // Whether the line is drawn here: cells in the frame of the image, so that dashes move with it and meet every direction.
 fn in_pattern(pattern: u32, at: vec2<f32>) -> bool {
     if pattern != DASHED && pattern != DOTTED {
@@ -141,17 +189,37 @@ fn linear_from_gamma(gamma: vec3<f32>) -> vec3<f32> {
     return select(high, low, gamma <= vec3<f32>(0.04045));
 }
 
+// Premultiplied gamma values as the target wants them.
+fn encode(colour: vec4<f32>) -> vec4<f32> {
+    if view.linear_target == 1u && colour.a > 0.0 {
+        return vec4<f32>(linear_from_gamma(colour.rgb / colour.a) * colour.a, colour.a);
+    }
+    return colour;
+}
+
+// One sample a pixel. An entry point of its own: software adapters run both sides of every branch.
+@fragment
+fn mask_fragment_fast(in: Varyings) -> @location(0) vec4<f32> {
+    return encode(shade(in, in.position.xy));
+}
+
 @fragment
 fn mask_fragment(in: Varyings) -> @location(0) vec4<f32> {
+    let middle = (in.position.xy - view.origin) / view.scale;
+    // The samples lie within half a pixel of the middle; a line reaches its width further, but only inwards.
+    let inside = span_at(in, i32(floor(middle.x)), i32(floor(middle.y))).y != 0u;
+    let line = select(0.0, in.width, inside && in.line.a > 0.0);
     var colour = vec4<f32>(0.0);
+    if !near_border(in, middle, (line + 0.5) / view.scale) {
+        // Far inside or far outside, as most are: one look instead of four.
+        colour = select(vec4<f32>(0.0), vec4<f32>(in.fill.rgb * in.fill.a, in.fill.a), inside);
+        return encode(colour);
+    }
     // A rotated grid: steps in both directions at a quarter of a pixel. Edges that fall on screen pixels stay hard.
     colour += shade(in, in.position.xy + vec2<f32>(-0.125, -0.375));
     colour += shade(in, in.position.xy + vec2<f32>(0.375, -0.125));
     colour += shade(in, in.position.xy + vec2<f32>(0.125, 0.375));
     colour += shade(in, in.position.xy + vec2<f32>(-0.375, 0.125));
     colour *= 0.25;
-    if view.linear_target == 1u && colour.a > 0.0 {
-        colour = vec4<f32>(linear_from_gamma(colour.rgb / colour.a) * colour.a, colour.a);
-    }
-    return colour;
+    return encode(colour);
 }

@@ -15,8 +15,9 @@ use std::sync::{Mutex, MutexGuard};
 
 /// Blocks from this size on are kept.
 const LARGE: usize = 1 << 20;
-/// Most bytes that wait for their next use. One image of 800×1024 leaves about half of it.
-const CAP: usize = 768 << 20;
+/// Most bytes that wait for their next use. An image of 800×1024 leaves 613 MiB, one of
+/// 800×1333 stays below it.
+const CAP: usize = 1 << 30;
 /// Every kept block begins at such a boundary; requests for more go to the system.
 const ALIGN: usize = 64;
 /// Sizes between two powers of two: a block is at most an eighth larger than asked for.

@@ -47,6 +47,7 @@ fn refuse(error: &clap::Error) -> Exit {
 
 #[cfg(feature = "gui")]
 fn open_window(cli: &Cli) -> anyhow::Result<bool> {
+    cli::window::check_display()?;
     let settings = maskscope::ui::settings_path();
     if let Err(error) = &settings {
         log::warn!("settings are not kept: {error}");
@@ -59,13 +60,13 @@ fn open_window(cli: &Cli) -> anyhow::Result<bool> {
         device: cli.shared.device.clone(),
         no_cache: cli.window.no_cache,
         settings: settings.ok(),
-    })?;
+    })
+    .map_err(cli::window::explain)?;
     Ok(true)
 }
 
 #[cfg(not(feature = "gui"))]
 fn open_window(_cli: &Cli) -> anyhow::Result<bool> {
     cli::window::check_display()?;
-    // `maskscope::ui::run` belongs here, its error through `cli::window::explain`.
     anyhow::bail!("the window is not part of this build; `maskscope --help` lists the commands")
 }

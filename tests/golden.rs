@@ -4,8 +4,8 @@
 //! the input tensor and from the picture to the end.
 
 mod case;
+mod edges;
 mod formats;
-mod formula;
 mod full;
 mod heads;
 mod matching;

@@ -94,6 +94,44 @@ fn a_requested_image_arrives_whole_and_stays() {
 }
 
 #[test]
+fn the_next_images_are_decoded_before_they_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let tasks: Vec<ImageTask> = (0..6)
+        .map(|i| {
+            let path = folder.path().join(format!("{i}.png"));
+            write_png(&path, 30, 20);
+            task(i, &path)
+        })
+        .collect();
+    let (service, _woken) = start(options(None));
+    service.prefetch(tasks);
+    let end = Instant::now() + PATIENCE;
+    while !(0..6).all(|i| matches!(service.full(i), Some(Ok(_)))) {
+        assert!(Instant::now() < end, "not all were prefetched");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_very_large_image_is_shown_smaller_in_its_own_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.png");
+    write_png(&path, 200, 100);
+    let (service, woken) = start(ImageServiceOptions {
+        max_pixels: 5000,
+        ..options(None)
+    });
+    service.request_full(task(0, &path));
+    next_event(&service, &woken);
+    let image = service.full(0).unwrap().unwrap();
+    assert_eq!(
+        (image.size, image.pixels),
+        (Size::new(200, 100), Size::new(100, 50))
+    );
+    assert_eq!(image.rgba.len(), 100 * 50 * 4);
+}
+
+#[test]
 fn a_damaged_file_is_an_error_that_names_it_and_the_rest_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let good = folder.path().join("good.png");
@@ -121,11 +159,11 @@ fn thumbnails_come_from_the_disk_until_the_image_changes() {
     let files = || walk(&cache);
     let (service, woken) = start(options(Some(cache.clone())));
     let first = thumbnail(&service, &woken, task(0, &path)).unwrap();
-    assert_eq!(first.pixels, Size::new(50, 25));
+    assert_eq!(first.pixels, Size::new(64, 32));
     assert_eq!(files().len(), 1);
 
     // A mark that only the cached file can have.
-    let mark = image::RgbImage::from_pixel(50, 25, image::Rgb([200, 30, 30]));
+    let mark = image::RgbImage::from_pixel(64, 32, image::Rgb([200, 30, 30]));
     mark.save_with_format(&files()[0], image::ImageFormat::Jpeg)
         .unwrap();
     let (service, woken) = start(options(Some(cache.clone())));
@@ -144,7 +182,7 @@ fn thumbnails_come_from_the_disk_until_the_image_changes() {
     // Another content at the same path has another name.
     write_png(&path, 100, 100);
     let other = thumbnail(&service, &woken, task(0, &path)).unwrap();
-    assert_eq!(other.pixels, Size::new(50, 50));
+    assert_eq!(other.pixels, Size::new(64, 64));
     assert_eq!(files().len(), 2);
 
     std::fs::write(cache.join("mine.txt"), b"not ours").unwrap();
@@ -196,4 +234,70 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
         }
     }
     files
+}
+
+#[cfg(feature = "gui")]
+mod loader {
+    use super::*;
+    use maskscope::ui::loader::{ImageRef, Loaded, Loader};
+
+    /// Polls as frames do until `ready` says so.
+    fn frames<T>(
+        ctx: &egui::Context,
+        loader: &mut Loader,
+        mut ready: impl FnMut(&mut Loader) -> Option<T>,
+    ) -> T {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < end, "nothing arrived");
+            loader.poll(ctx);
+            if let Some(found) = ready(loader) {
+                return found;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    #[test]
+    fn the_image_arrives_and_thumbnails_become_textures() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths: Vec<PathBuf> = (0..30)
+            .map(|i| folder.path().join(format!("{i}.png")))
+            .collect();
+        for path in &paths[..29] {
+            write_png(path, 40, 30);
+        }
+        let image = |index: usize| ImageRef {
+            index,
+            path: &paths[index],
+            declared: None,
+        };
+        let ctx = egui::Context::default();
+        let mut loader = Loader::new(&ctx, options(None));
+        frames(&ctx, &mut loader, |loader| {
+            match loader.image(image(10), &[image(9), image(11)]) {
+                Loaded::Ready(found) => Some(found),
+                Loaded::Pending => None,
+                Loaded::Failed(error) => panic!("{error}"),
+            }
+        });
+        let failed = frames(&ctx, &mut loader, |loader| {
+            let mut failed = None;
+            let mut textures = 0;
+            for index in 0..30 {
+                match loader.thumbnail(image(index)) {
+                    Loaded::Ready(texture) => {
+                        assert_eq!(texture.size, egui::vec2(40.0, 30.0));
+                        textures += 1;
+                    }
+                    Loaded::Failed(error) => failed = Some(error),
+                    Loaded::Pending => {}
+                }
+            }
+            failed.filter(|_| textures == 29)
+        });
+        assert!(failed.contains("29.png"), "{failed}");
+        loader.clear();
+        assert!(matches!(loader.thumbnail(image(0)), Loaded::Pending));
+    }
 }

@@ -13,6 +13,7 @@ mod canvas;
 mod cli;
 mod coco;
 mod config;
+mod conv;
 mod data;
 mod document;
 mod golden;
@@ -21,5 +22,8 @@ mod infer;
 mod ops;
 #[cfg(feature = "gui")]
 mod panels;
+mod speed;
 mod support;
+#[cfg(feature = "gui")]
+mod ui;
 mod weights;

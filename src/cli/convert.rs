@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Mask-IoU columns of a MindSpore checkpoint: as they are, or one further where training counted labels from 1
-    #[arg(long, value_enum, default_value_t = IouColumns::Keep)]
+    #[arg(long, value_enum, value_name = "COLUMNS", default_value_t = IouColumns::Keep)]
     iou_columns: IouColumns,
     /// Write float16, half the size
     #[arg(long)]

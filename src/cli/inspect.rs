@@ -75,7 +75,7 @@ fn print_tensors(inspection: &Inspection, out: &mut dyn Write) -> anyhow::Result
 
 fn print_mismatch(inspection: &Inspection, out: &mut dyn Write) -> anyhow::Result<()> {
     if !inspection.mismatch.is_empty() {
-        writeln!(out, "{}", inspection.mismatch.to_string().trim_end())?;
+        writeln!(out, "{:#}", inspection.mismatch)?;
         writeln!(out)?;
     }
     Ok(())
@@ -97,20 +97,22 @@ fn print_summary(inspection: &Inspection, out: &mut dyn Write) -> anyhow::Result
     if let Some(model) = &inspection.model {
         print_model(model, out)?;
     }
-    writeln!(
-        out,
-        "parameters  {} (BatchNorm statistics included)",
-        thousands(inspection.parameters)
-    )?;
-    let mismatch = &inspection.mismatch;
-    writeln!(
-        out,
-        "missing     {}, of another shape {}, twice {}, left over {}",
-        mismatch.missing.len(),
-        mismatch.misshapen.len(),
-        mismatch.doubled.len(),
-        mismatch.left_over.len()
-    )?;
+    if inspection.compared {
+        writeln!(
+            out,
+            "parameters  {} (BatchNorm statistics included)",
+            thousands(inspection.parameters)
+        )?;
+        let mismatch = &inspection.mismatch;
+        writeln!(
+            out,
+            "missing     {}, of another shape {}, twice {}, left over {}",
+            mismatch.missing.len(),
+            mismatch.misshapen.len(),
+            mismatch.doubled.len(),
+            mismatch.left_over.len()
+        )?;
+    }
     for note in &inspection.notes {
         writeln!(out, "note        {note}")?;
     }

@@ -100,6 +100,8 @@ pub fn convert(request: &ConvertRequest) -> Result<Converted, CheckpointError> {
     notes.extend(loaded.notes);
     // Whoever loads the file will check it.
     notes.extend(loaded.config.validate()?);
+    let mut said = std::collections::HashSet::new();
+    notes.retain(|note| said.insert(note.clone()));
     let metadata = CheckpointMetadata {
         config: &loaded.config,
         classes: &loaded.classes,

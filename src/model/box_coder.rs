@@ -3,8 +3,8 @@
 use crate::config::BboxCoder;
 use crate::structures::BoxXyxy;
 
-/// |ln 0.016|: a box grows or shrinks at most by the factor 62.5.
-const MAX_LOG_RATIO: f32 = 4.135_166_6;
+/// A box shrinks at most by this factor, and grows at most by its inverse.
+const MIN_RATIO: f64 = 0.016;
 
 /// dx, dy, dw, dh.
 pub type Deltas = [f32; 4];
@@ -14,6 +14,8 @@ pub type Deltas = [f32; 4];
 pub struct BoxCoder {
     means: Deltas,
     stds: Deltas,
+    /// |ln 0.016|, the limit of dw and dh on both sides.
+    max_log_ratio: f32,
 }
 
 impl BoxCoder {
@@ -22,6 +24,7 @@ impl BoxCoder {
         Self {
             means: config.target_means.map(|mean| mean as f32),
             stds: config.target_stds.map(|std| std as f32),
+            max_log_ratio: MIN_RATIO.ln().abs() as f32,
         }
     }
 
@@ -29,8 +32,8 @@ impl BoxCoder {
     pub fn decode(&self, reference: BoxXyxy, deltas: Deltas) -> BoxXyxy {
         let [dx, dy, dw, dh]: Deltas =
             std::array::from_fn(|k| deltas[k] * self.stds[k] + self.means[k]);
-        let dw = dw.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO);
-        let dh = dh.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO);
+        let limit = self.max_log_ratio;
+        let (dw, dh) = (dw.clamp(-limit, limit), dh.clamp(-limit, limit));
         let (center_x, center_y) = center(reference);
         let center_x = center_x + reference.width() * dx;
         let center_y = center_y + reference.height() * dy;

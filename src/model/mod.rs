@@ -49,7 +49,7 @@ pub enum ModelError {
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),
     /// Scores are not numbers.
-    #[error("{stage} produced NaN: weights or input contain NaN")]
+    #[error("{stage} are not finite numbers: weights or input contain NaN or overflow")]
     Nan {
         /// Where it was noticed.
         stage: &'static str,
@@ -190,7 +190,7 @@ impl Detector {
             return Err(ModelError::Nan { stage: "masks" });
         }
         if ious.iter().flatten().any(|iou: &f32| !iou.is_finite()) {
-            return Err(ModelError::Nan { stage: "mask IoU" });
+            return Err(ModelError::Nan { stage: "mask IoUs" });
         }
         let rows = found.iter().zip(masks).zip(ious);
         Ok(rows
@@ -216,7 +216,9 @@ fn check_input(input: &InputBatch) -> Result<(), ModelError> {
     if sum.is_finite() {
         Ok(())
     } else {
-        Err(ModelError::Nan { stage: "the input" })
+        Err(ModelError::Nan {
+            stage: "input values",
+        })
     }
 }
 

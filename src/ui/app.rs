@@ -113,6 +113,11 @@ impl App {
         &mut self.commands
     }
 
+    /// Exports as the dialog does once a path was chosen; tests have no dialog.
+    pub fn export(&mut self, output: &std::path::Path) {
+        self.document.export(output);
+    }
+
     /// Takes in what the threads finished.
     fn take_in(&mut self, ctx: &egui::Context) {
         self.loader.poll(ctx);

@@ -147,3 +147,57 @@ fn gamma_from_linear(linear: f32) -> f32 {
         1.055 * linear.powf(1.0 / 2.4) - 0.055
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lightness of OKLab, the other way round.
+    fn lightness(colour: Color32) -> f32 {
+        let linear = |c: u8| {
+            let c = f32::from(c) / 255.0;
+            if c <= 0.040_45 {
+                c / 12.92
+            } else {
+                ((c + 0.055) / 1.055).powf(2.4)
+            }
+        };
+        let [r, g, b] = [colour.r(), colour.g(), colour.b()].map(linear);
+        let l = (0.412_221_46 * r + 0.536_332_55 * g + 0.051_445_995 * b).cbrt();
+        let m = (0.211_903_5 * r + 0.680_699_5 * g + 0.107_396_96 * b).cbrt();
+        let s = (0.088_302_46 * r + 0.281_718_85 * g + 0.629_978_7 * b).cbrt();
+        0.210_454_26 * l + 0.793_617_8 * m - 0.004_072_047 * s
+    }
+
+    #[test]
+    fn classes_are_equally_light_and_differ() {
+        let colours: Vec<Color32> = (1..=90).map(class_colour).collect();
+        for &colour in &colours {
+            assert!((lightness(colour) - LIGHTNESS).abs() < 0.01, "{colour:?}");
+        }
+        let mut unique = colours.clone();
+        unique.sort_by_key(|colour| colour.to_array());
+        unique.dedup();
+        assert_eq!(unique.len(), colours.len());
+        assert_eq!(class_colour(17), class_colour(17));
+        class_colour(i64::MIN);
+        class_colour(i64::MAX);
+    }
+
+    #[test]
+    fn known_colours_of_oklch() {
+        // CSS Color 4: oklch(0.62796 0.25768 29.234deg) is red.
+        let red = oklch(0.627_96, 0.257_68, 29.234 / 360.0);
+        assert!(red.r() >= 253 && red.g() <= 8 && red.b() <= 8, "{red:?}");
+        assert_eq!(oklch(1.0, 0.0, 0.3), Color32::WHITE);
+        assert_eq!(oklch(0.0, 0.0, 0.3), Color32::BLACK);
+    }
+
+    #[test]
+    fn scores_run_through_viridis() {
+        assert_eq!(score_colour(0.0), Color32::from_rgb(68, 1, 84));
+        assert_eq!(score_colour(f64::NAN), score_colour(0.0));
+        assert_eq!(score_colour(7.0), score_colour(1.0));
+        assert_eq!(score_colour(1.0), Color32::from_rgb(253, 231, 37));
+    }
+}

@@ -9,7 +9,8 @@ use super::command::Command;
 use super::path_field::PathField;
 use crate::document::Document;
 
-/// A dialog that ends so quickly without an answer was never shown.
+/// A dialog that ends so quickly without an answer was never shown. One that ends later was cancelled, but only if it
+/// took the focus from the window: the search for a portal and for its substitute may take longer.
 const NEVER_SHOWN: Duration = Duration::from_millis(100);
 /// After this long without a dialog taking the focus, the window offers its own field.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -80,6 +81,8 @@ struct Pending {
     since: Instant,
     answer: Receiver<Option<PathBuf>>,
     start: Option<PathBuf>,
+    /// Another window has had the focus since: the dialog was shown.
+    was_shown: bool,
 }
 
 /// At most one question at a time.
@@ -110,6 +113,7 @@ impl Dialogs {
                     since: Instant::now(),
                     answer,
                     start,
+                    was_shown: false,
                 });
                 ctx.request_repaint_after(PATIENCE);
             }
@@ -164,12 +168,14 @@ impl Dialogs {
     }
 
     fn poll(&mut self, ctx: &egui::Context) -> Option<(Ask, PathBuf)> {
-        let pending = self.pending.as_ref()?;
+        let pending = self.pending.as_mut()?;
+        pending.was_shown |= ctx.input(|input| input.viewport().focused == Some(false));
+        let was_shown = pending.was_shown;
         let ask = pending.ask;
         let waited = pending.since.elapsed();
         match pending.answer.try_recv() {
             Ok(Some(path)) => return Some((ask, path)),
-            Ok(None) if waited < NEVER_SHOWN => {
+            Ok(None) if waited < NEVER_SHOWN || !was_shown => {
                 let start = pending.start.clone();
                 self.pending = None;
                 self.offer_field(
@@ -182,12 +188,11 @@ impl Dialogs {
             // Cancelled there.
             Ok(None) | Err(TryRecvError::Disconnected) => self.pending = None,
             Err(TryRecvError::Empty) => {
-                let focused = ctx.input(|input| input.viewport().focused != Some(false));
-                if waited >= PATIENCE && focused && self.field.is_none() {
+                if waited >= PATIENCE && !was_shown && self.field.is_none() {
                     let start = pending.start.clone();
                     let why = "The desktop's file dialog has not shown up within two seconds; a path can be typed here meanwhile.";
                     self.offer_field(ctx, ask, start, why.into());
-                } else if self.field.is_none() {
+                } else if waited < PATIENCE {
                     ctx.request_repaint_after(PATIENCE.saturating_sub(waited).max(NEVER_SHOWN));
                 }
             }

@@ -7,10 +7,11 @@ use egui::ThemePreference;
 use super::command::{Command, Group};
 use super::dialogs::Ask;
 use super::loader::Loader;
+use super::navigate;
 use super::persist::SCALES;
 use super::shell::{Overlay, Shell};
+use super::shown::Shown;
 use super::view::{Layers, ViewState};
-use crate::document::ranking::ranked;
 use crate::document::settings::Settings;
 use crate::document::{Document, Notice, NoticeKind, TruthState};
 
@@ -97,29 +98,25 @@ fn ask(command: &Command, target: &mut Target<'_>) {
 }
 
 fn go(command: &Command, target: &mut Target<'_>) {
-    let count = target.view.gallery.len();
-    let here = target
-        .view
-        .image
-        .and_then(|image| target.view.gallery.iter().position(|&index| index == image));
+    let (gallery, here) = (&target.view.gallery, target.view.image);
+    let image = match command {
+        Command::NextImage => navigate::image_at(gallery, here, 1),
+        Command::PreviousImage => navigate::image_at(gallery, here, -1),
+        Command::FirstImage => gallery.first().copied(),
+        Command::LastImage => gallery.last().copied(),
+        Command::SelectImage(index) => Some(*index),
+        _ => None,
+    };
+    if let Some(image) = image {
+        select_image(target, image);
+        return;
+    }
     match command {
-        Command::NextImage => go_to(target, here.map_or(0, |at| (at + 1).min(count - 1))),
-        Command::PreviousImage => go_to(target, here.map_or(0, |at| at.saturating_sub(1))),
-        Command::FirstImage => go_to(target, 0),
-        Command::LastImage => go_to(target, count - 1),
-        Command::SelectImage(index) => select_image(target, *index),
         Command::NextInstance => step_instance(target, 1),
         Command::PreviousInstance => step_instance(target, -1),
         Command::SelectInstance(instance) => target.view.instance = *instance,
         Command::FocusFilter => target.view.focus_filter = true,
         _ => {}
-    }
-}
-
-/// Shows the image at a place of the gallery.
-fn go_to(target: &mut Target<'_>, place: usize) {
-    if let Some(&index) = target.view.gallery.get(place) {
-        select_image(target, index);
     }
 }
 
@@ -138,38 +135,8 @@ pub fn select_image(target: &mut Target<'_>, index: usize) {
 
 /// The next instance in the order of the list, from the last to the first.
 fn step_instance(target: &mut Target<'_>, step: isize) {
-    let Some(index) = target.view.image else {
-        return;
-    };
-    let order = instance_order(target, index);
-    if order.is_empty() {
-        return;
-    }
-    let here = target
-        .view
-        .instance
-        .and_then(|instance| order.iter().position(|&at| at == instance));
-    let last = order.len() - 1;
-    let next = match (here, step > 0) {
-        (None, true) => 0,
-        (None, false) => last,
-        (Some(at), true) if at == last => 0,
-        (Some(at), true) => at + 1,
-        (Some(0), false) => last,
-        (Some(at), false) => at - 1,
-    };
-    target.view.instance = order.get(next).copied();
-}
-
-/// Predictions at or above the threshold, best first; the annotations where there are no predictions.
-fn instance_order(target: &mut Target<'_>, index: usize) -> Vec<usize> {
-    let image = target.document.images().get(index);
-    if let Some(detections) = image.and_then(|image| image.detections()) {
-        return ranked(detections, target.view.rank_by, target.view.threshold);
-    }
-    match target.document.truth(index) {
-        TruthState::Ready(truth) => (0..truth.shapes.len()).collect(),
-        _ => Vec::new(),
+    if let Some(shown) = Shown::of(target.ctx, target.document, target.view) {
+        target.view.instance = navigate::instance_at(&shown.order, target.view.instance, step);
     }
 }
 

@@ -6,13 +6,15 @@ use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use super::command::{Command, CommandQueue};
 use super::view::ViewState;
-use super::widgets::Row;
+use super::widgets::{self, Row};
 use super::{icons, keys, theme};
 use crate::document::Document;
 
 const WIDTH: f32 = 560.0;
 const LIST_HEIGHT: f32 = 364.0;
 const ROW: f32 = 28.0;
+/// Kept free for the scroll bar.
+const SCROLL_BAR: f32 = 10.0;
 /// Below the top bar.
 const TOP: f32 = 64.0;
 
@@ -49,9 +51,7 @@ impl Palette {
         let mut chosen = entries.get(self.selected).filter(|_| enter);
         let area = egui::Modal::default_area(Id::unique("palette"))
             .anchor(Align2::CENTER_TOP, vec2(0.0, TOP));
-        let modal = egui::Modal::new(Id::unique("palette"))
-            .area(area)
-            .backdrop_color(theme::of(ctx.theme() == egui::Theme::Dark).backdrop);
+        let modal = widgets::modal(ctx, "palette", 8).area(area);
         let response = modal.show(ctx, |ui| {
             ui.set_width(WIDTH);
             self.field_ui(ui);
@@ -118,6 +118,7 @@ impl Palette {
             .max_height(LIST_HEIGHT)
             .auto_shrink([false, true])
             .show(ui, |ui| {
+                ui.set_max_width(ui.available_width() - SCROLL_BAR);
                 for (at, entry) in entries.iter().enumerate() {
                     let response = Row {
                         icon: "",

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 
-use egui::{Id, Key, Margin, Modifiers, ScrollArea, TextEdit};
+use egui::{Key, Margin, Modifiers, ScrollArea, TextEdit};
 
 use super::dialogs::Ask;
 use super::widgets::{self, Row};
@@ -98,8 +98,7 @@ impl PathField {
         if pressed(Key::Enter) && !self.text.trim().is_empty() {
             answer = Answer::Chosen(typed_path(&self.text));
         }
-        let backdrop = theme::of(ctx.theme() == egui::Theme::Dark).backdrop;
-        let modal = egui::Modal::new(Id::unique("path field")).backdrop_color(backdrop);
+        let modal = widgets::modal(ctx, "path field", 16);
         modal.show(ctx, |ui| {
             ui.set_width(WIDTH);
             self.head_ui(ui);

@@ -177,7 +177,7 @@ pub fn packed_annotations(
     let is = |owner: &Owner| matches!(owner, Owner::Annotations(it) if Arc::ptr_eq(it, truth));
     find(ctx, classes, is, || {
         let owner = Owner::Annotations(Arc::clone(truth));
-        (owner, InstanceSet::of_annotations(&truth.shapes, classes))
+        (owner, InstanceSet::annotations(&truth.shapes, classes))
     })
 }
 

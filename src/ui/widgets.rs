@@ -153,6 +153,17 @@ pub fn quiet_button(ui: &mut Ui, text: &str, colour: Color32) -> Response {
     )
 }
 
+/// A dialog in the middle of the window, everything else darkened.
+pub fn modal(ctx: &egui::Context, name: &'static str, padding: i8) -> egui::Modal {
+    let dark = ctx.theme() == egui::Theme::Dark;
+    let frame = egui::Frame::popup(&ctx.style_of(ctx.theme()))
+        .inner_margin(egui::Margin::same(padding))
+        .corner_radius(2 * theme::RADIUS);
+    egui::Modal::new(egui::Id::unique(name))
+        .backdrop_color(theme::of(dark).backdrop)
+        .frame(frame)
+}
+
 /// The heading of a part of a panel.
 pub fn section(ui: &mut Ui, text: &str) {
     let c = theme::colours(ui);

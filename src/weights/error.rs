@@ -29,18 +29,18 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// The file could not be opened or mapped.
-    #[error("cannot read the checkpoint: {source} ({path})")]
+    #[error("cannot read the checkpoint: {problem} ({path})")]
     Io {
         /// What the system says.
-        source: std::io::Error,
+        problem: std::io::Error,
         /// The file.
         path: PathBuf,
     },
     /// The bytes are no checkpoint that can be read.
-    #[error("{source} (in {path})")]
+    #[error("{problem} (in {path})")]
     Format {
         /// What is wrong with the bytes.
-        source: FormatError,
+        problem: FormatError,
         /// The file.
         path: PathBuf,
     },
@@ -111,10 +111,10 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// Writing failed; a file that was there before is unharmed.
-    #[error("cannot write the checkpoint: {source} ({path})")]
+    #[error("cannot write the checkpoint: {problem} ({path})")]
     Write {
         /// What the system says.
-        source: std::io::Error,
+        problem: std::io::Error,
         /// The file.
         path: PathBuf,
     },

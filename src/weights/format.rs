@@ -58,12 +58,12 @@ pub enum FormatError {
     Encrypted,
     /// The tar container of the first PyTorch versions.
     #[error(
-        "a tar container of PyTorch before 0.1.10, too old: load and save it once with a PyTorch of 2018 to 2023"
+        "a tar container of PyTorch's first versions, too old: load it once with PyTorch and save it again"
     )]
     TooOld,
     /// None of the known formats.
     #[error(
-        "not a checkpoint that can be read (safetensors, PyTorch .pth since 0.1.10, MindSpore .ckpt, pickled numpy arrays)"
+        "not a checkpoint that can be read (safetensors, PyTorch .pth, MindSpore .ckpt, pickled numpy arrays)"
     )]
     Unknown,
     /// A broken safetensors file.

@@ -36,7 +36,9 @@ pub struct Inspection {
     pub parameters: usize,
     /// The model that the file holds; `None` where it holds none that can be used.
     pub model: Option<InspectedModel>,
-    /// Whether it is a whole model that loads.
+    /// Whether the tensors were compared with a model or a backbone; without it nothing can be missing.
+    pub compared: bool,
+    /// Whether it is a whole model, or a whole backbone.
     pub complete: bool,
     /// What the model needs and the file lacks, and so on.
     pub mismatch: Mismatch,
@@ -165,6 +167,7 @@ fn report(
             .filter_map(|(_, tensor)| element_count(tensor.shape()))
             .fold(0, usize::saturating_add),
         parameters,
+        compared: !wanted.is_empty(),
         complete: !wanted.is_empty() && mismatch.is_empty(),
         tensors,
         model: resolved.map(|resolved| model(resolved, iou_head)),

@@ -87,6 +87,7 @@ pub fn load(
     check(&survey, &resolved, &wanted)?;
     let iou_head = iou_head(&survey);
     let mut notes = opened.notes.clone();
+    notes.extend(newer_version(&opened));
     notes.extend(resolved.notes);
     if iou_head == IouHead::Untrained {
         notes.push(
@@ -101,6 +102,18 @@ pub fn load(
         classes: resolved.classes,
         iou_head,
         notes,
+    })
+}
+
+/// A note for a file of a later version of this program.
+fn newer_version(opened: &Opened) -> Option<String> {
+    let ours = opened
+        .metadata
+        .get("format")
+        .is_some_and(|f| f == "maskscope");
+    let version = opened.metadata.get("version").map_or("1", String::as_str);
+    (ours && version != "1").then(|| {
+        format!("the file is of format version {version}, this program knows version 1: what is new in it is ignored")
     })
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::protobuf::{Field, Payload, Reader};
 use super::raw::{Dtype, RawTensor, TensorError, element_count};
 use super::source::{Source, Span};
 
@@ -79,12 +80,12 @@ pub enum MindsporeError {
         limit: usize,
     },
     /// Shape and bytes contradict each other.
-    #[error("MindSpore: {name}: {source}")]
+    #[error("MindSpore: {name}: {problem}")]
     Tensor {
         /// The tensor.
         name: String,
         /// What contradicts.
-        source: TensorError,
+        problem: TensorError,
     },
     /// A name that appears twice, apart from the pieces of one tensor.
     #[error("MindSpore: {0} appears twice")]
@@ -229,7 +230,7 @@ impl Entry {
         }
         match RawTensor::contiguous(dtype, shape, spans) {
             Ok(tensor) => Ok(Ok((name, tensor))),
-            Err(source) => Err(MindsporeError::Tensor { name, source }),
+            Err(problem) => Err(MindsporeError::Tensor { name, problem }),
         }
     }
 }
@@ -320,106 +321,4 @@ fn text(bytes: &[u8], range: &Range<usize>) -> Result<String, MindsporeError> {
     std::str::from_utf8(bytes)
         .map(String::from)
         .map_err(|_| MindsporeError::Text { at: range.start })
-}
-
-/// One field of a message.
-struct Field {
-    at: usize,
-    number: u64,
-    wire: u8,
-    payload: Payload,
-}
-
-#[derive(Clone)]
-enum Payload {
-    Number(u64),
-    Bytes(Range<usize>),
-}
-
-impl Field {
-    fn misplaced(&self) -> MindsporeError {
-        MindsporeError::Field {
-            at: self.at,
-            field: self.number,
-            wire: self.wire,
-        }
-    }
-}
-
-/// Walks the fields of one message.
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    end: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn new(bytes: &'a [u8], range: Range<usize>) -> Self {
-        Self {
-            bytes,
-            at: range.start,
-            end: range.end.min(bytes.len()),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.at >= self.end
-    }
-
-    fn varint(&mut self) -> Result<u64, MindsporeError> {
-        let at = self.at;
-        let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = match self.bytes.get(self.at) {
-                Some(&byte) if self.at < self.end => byte,
-                _ => return Err(MindsporeError::Varint { at }),
-            };
-            self.at += 1;
-            let part = u64::from(byte & 0x7F);
-            if shift == 63 && part > 1 {
-                return Err(MindsporeError::Varint { at });
-            }
-            value |= part << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(MindsporeError::Varint { at })
-    }
-
-    fn next_field(&mut self) -> Result<Option<Field>, MindsporeError> {
-        if self.is_empty() {
-            return Ok(None);
-        }
-        let at = self.at;
-        let key = self.varint()?;
-        let (number, wire) = (key >> 3, (key & 7) as u8);
-        let payload = match wire {
-            0 => Payload::Number(self.varint()?),
-            2 => {
-                let claimed = self.varint()?;
-                let left = self.end - self.at;
-                let Some(len) = usize::try_from(claimed).ok().filter(|&len| len <= left) else {
-                    return Err(MindsporeError::Truncated { at, claimed, left });
-                };
-                let start = self.at;
-                self.at += len;
-                Payload::Bytes(start..self.at)
-            }
-            // Fixed-width fields and groups appear nowhere in a checkpoint.
-            _ => {
-                return Err(MindsporeError::Field {
-                    at,
-                    field: number,
-                    wire,
-                });
-            }
-        };
-        Ok(Some(Field {
-            at,
-            number,
-            wire,
-            payload,
-        }))
-    }
 }

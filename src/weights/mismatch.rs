@@ -84,9 +84,11 @@ impl fmt::Display for Mismatch {
         for (name, got) in &self.left_over {
             write!(f, "\n  left over: {name} {got:?}")?;
         }
+        // The file follows on a line of its own.
         if f.alternate() {
-            return Ok(());
+            Ok(())
+        } else {
+            write!(f, "\n ")
         }
-        write!(f, "\n ")
     }
 }

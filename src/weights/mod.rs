@@ -16,6 +16,7 @@ mod names;
 mod opened;
 mod pickle;
 mod proposals;
+mod protobuf;
 mod raw;
 mod resolve;
 mod rows;

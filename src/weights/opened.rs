@@ -32,8 +32,8 @@ pub(super) struct Opened {
 impl Opened {
     /// Maps and parses a file.
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
-        let source = Source::map(path).map_err(|source| WeightsError::Io {
-            source,
+        let source = Source::map(path).map_err(|problem| WeightsError::Io {
+            problem,
             path: path.to_owned(),
         })?;
         Self::of_source(path, &source)
@@ -45,8 +45,8 @@ impl Opened {
     }
 
     fn of_source(path: &Path, source: &Arc<Source>) -> Result<Self, WeightsError> {
-        Self::parse(path, source).map_err(|source| WeightsError::Format {
-            source,
+        Self::parse(path, source).map_err(|problem| WeightsError::Format {
+            problem,
             path: path.to_owned(),
         })
     }

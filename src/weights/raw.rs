@@ -354,3 +354,73 @@ fn decode_f32(bytes: &[u8]) -> Vec<f32> {
 fn each<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
     bytes.as_chunks::<N>().0.iter().map(|b| read(*b)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
+        let count = bytes.len() / dtype.size();
+        let span = Span::owned(bytes.to_vec());
+        RawTensor::contiguous(dtype, vec![count], vec![span])
+            .unwrap()
+            .to_f32()
+    }
+
+    #[test]
+    fn every_type_becomes_f32() {
+        let check = |dtype, bytes: &[u8], want: &[f32]| assert_eq!(values(dtype, bytes), want);
+        check(Dtype::F64, &(-1.5_f64).to_le_bytes(), &[-1.5]);
+        check(Dtype::F32, &1e-40_f32.to_le_bytes(), &[1e-40]);
+        check(Dtype::F16, &[0x00, 0x3C, 0xFF, 0xFB], &[1.0, -65504.0]);
+        check(Dtype::Bf16, &[0x80, 0x3F, 0x49, 0xC0], &[1.0, -3.140_625]);
+        check(Dtype::I64, &(-7_i64).to_le_bytes(), &[-7.0]);
+        check(Dtype::I32, &(-7_i32).to_le_bytes(), &[-7.0]);
+        check(Dtype::I16, &(-7_i16).to_le_bytes(), &[-7.0]);
+        check(Dtype::I8, &[0xF9], &[-7.0]);
+        check(Dtype::U64, &7_u64.to_le_bytes(), &[7.0]);
+        check(Dtype::U32, &7_u32.to_le_bytes(), &[7.0]);
+        check(Dtype::U16, &7_u16.to_le_bytes(), &[7.0]);
+        check(Dtype::U8, &[255], &[255.0]);
+        check(Dtype::Bool, &[0, 1], &[0.0, 1.0]);
+        let nan = values(Dtype::F32, &f32::NAN.to_le_bytes());
+        assert!(nan.iter().all(|v| v.is_nan()));
+    }
+
+    #[test]
+    fn views_are_copied_out_in_row_major_order() {
+        let bytes: Vec<u8> = (0..24_u8).collect();
+        let storage = Span::owned(bytes);
+        let check = |shape: &[usize], strides: &[usize], offset, want: &[u8]| {
+            let view = RawTensor::strided(
+                Dtype::U8,
+                shape.to_vec(),
+                strides.to_vec(),
+                offset,
+                &storage,
+            );
+            assert_eq!(
+                view.unwrap().bytes().as_ref(),
+                want,
+                "{shape:?} {strides:?}"
+            );
+        };
+        check(&[2, 3], &[3, 1], 4, &[4, 5, 6, 7, 8, 9]);
+        check(&[3, 2], &[1, 3], 0, &[0, 3, 1, 4, 2, 5]);
+        check(&[2, 2, 2], &[12, 1, 6], 1, &[1, 7, 2, 8, 13, 19, 14, 20]);
+        check(&[1, 2], &[99, 2], 0, &[0, 2]);
+        check(&[], &[], 23, &[23]);
+        check(&[0, 5], &[5, 1], 99, &[]);
+    }
+
+    #[test]
+    fn an_element_may_lie_across_pieces() {
+        let bytes = 1.25_f32.to_le_bytes();
+        let pieces = vec![
+            Span::owned(bytes[..1].to_vec()),
+            Span::owned(bytes[1..].to_vec()),
+        ];
+        let tensor = RawTensor::contiguous(Dtype::F32, vec![1], pieces).unwrap();
+        assert_eq!(tensor.to_f32(), [1.25]);
+    }
+}

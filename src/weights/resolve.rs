@@ -44,6 +44,9 @@ pub(super) fn resolve(
                     path: survey.opened.path.clone(),
                 });
             }
+            if survey.opened.format == Format::Safetensors {
+                notes.push("the file says nothing about its configuration: it loads with --config FILE.yaml".into());
+            }
             let mut config = preset(survey, &mut notes)?;
             let shapes = survey.shapes();
             let mut adapted = config.clone();
@@ -93,7 +96,11 @@ fn stored_config(
 
 /// What the format stands for, with what a PyTorch file says about itself.
 fn preset(survey: &Survey<'_>, notes: &mut Vec<String>) -> Result<Config, WeightsError> {
-    if survey.naming == Naming::Mindspore {
+    let ours_or_mindspore = matches!(
+        survey.opened.format,
+        Format::Safetensors | Format::Mindspore
+    );
+    if survey.naming == Naming::Mindspore || ours_or_mindspore {
         return Ok(Config::default());
     }
     let name = "mmdet_ms_rcnn_r50_caffe_fpn_1x_coco";

@@ -37,12 +37,12 @@ pub enum SafetensorsError {
         dtype: String,
     },
     /// Shape and bytes contradict each other.
-    #[error("safetensors: {name}: {source}")]
+    #[error("safetensors: {name}: {problem}")]
     Tensor {
         /// The tensor.
         name: String,
         /// What contradicts.
-        source: TensorError,
+        problem: TensorError,
     },
     /// The tensors leave a gap, overlap or reach beyond the end.
     #[error(
@@ -170,10 +170,10 @@ fn tensor(
     // Checked by the caller: start <= end <= length of the data.
     let [start, end] = entry.data_offsets.map(|at| at as usize);
     let span = Span::new(source, data_start + start, end - start);
-    RawTensor::contiguous(dtype, entry.shape, span.into_iter().collect()).map_err(|source| {
+    RawTensor::contiguous(dtype, entry.shape, span.into_iter().collect()).map_err(|problem| {
         SafetensorsError::Tensor {
             name: name.into(),
-            source,
+            problem,
         }
     })
 }

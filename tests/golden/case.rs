@@ -1,6 +1,6 @@
 //! A model folder of the fixtures: configuration, weights, pictures with the reference of every stage.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor as Candle};
 use maskscope::coco::rle_string;
@@ -10,6 +10,7 @@ use maskscope::structures::{BoxXyxy, ClassTable, ImageTransform, Rle, Size};
 use maskscope::weights::{IouHead, LoadedCheckpoint, Weights};
 use serde_json::Value;
 
+use super::matching::Selection;
 use crate::support::fixtures::{self, Tensors};
 
 pub const DIALECTS: [Dialect; 2] = [Dialect::Mmdet, Dialect::Mindspore];
@@ -18,6 +19,10 @@ pub const DIALECTS: [Dialect; 2] = [Dialect::Mmdet, Dialect::Mindspore];
 pub const MAPS: f64 = 1e-4;
 /// Coordinates in pixels.
 pub const BOXES: f64 = 0.01;
+
+/// Pixels in which a mask may differ, and all masks of a picture together.
+pub const MASK_PIXELS: u64 = 3;
+pub const PICTURE_PIXELS: u64 = 20;
 
 /// Tolerances that depend on the size of the model.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +70,12 @@ impl ModelCase {
             .collect()
     }
 
+    /// The one that the project holds itself, for tests that need no reference.
+    pub fn own() -> Self {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+        Self::read(project.join("tests/fixtures/tiny_pytorch_style"))
+    }
+
     fn read(folder: PathBuf) -> Self {
         let json = fixtures::json(&folder.join("config.json"));
         Self {
@@ -74,15 +85,15 @@ impl ModelCase {
         }
     }
 
-    /// The detector built from `weights.safetensors`.
-    pub fn detector(&self, dialect: Dialect) -> Detector {
+    /// The checkpoint of `weights.safetensors`.
+    pub fn checkpoint(&self, dialect: Dialect) -> LoadedCheckpoint {
         let path = self.folder.join("weights.safetensors");
         let tensors = Tensors::read(&path).0.into_iter();
         let tensors = tensors.map(|(name, tensor)| {
             let values = tensor.f32().to_vec();
             (name, (tensor.shape, values))
         });
-        let checkpoint = LoadedCheckpoint {
+        LoadedCheckpoint {
             weights: Weights::from_memory(&path, tensors.collect()),
             config: self.config.clone(),
             dialect,
@@ -90,8 +101,17 @@ impl ModelCase {
             iou_head: IouHead::Trained,
             notes: Vec::new(),
             path,
-        };
-        Detector::new(&checkpoint, &Device::Cpu).unwrap()
+        }
+    }
+
+    /// The detector built from `weights.safetensors`.
+    pub fn detector(&self, dialect: Dialect) -> Detector {
+        Detector::new(&self.checkpoint(dialect), &Device::Cpu).unwrap()
+    }
+
+    /// How detections are selected.
+    pub fn selection(&self) -> Selection {
+        selection(&self.config)
     }
 
     /// Every picture; fails where there is none.
@@ -111,6 +131,15 @@ impl ModelCase {
             self.folder.display()
         );
         images
+    }
+}
+
+/// How detections are selected under a configuration.
+pub fn selection(config: &Config) -> Selection {
+    let rules = &config.test_cfg.rcnn;
+    Selection {
+        iou_threshold: rules.iou_threshold,
+        max: rules.max_per_img,
     }
 }
 

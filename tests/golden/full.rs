@@ -4,18 +4,18 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use maskscope::config::{Config, Dialect};
+use maskscope::model::Detector;
 use maskscope::model::box_head::DetectedBox;
 use maskscope::model::pooler::ImageRoi;
-use maskscope::model::rpn::RpnLevel;
-use maskscope::model::{Detector, InputBatch};
-use maskscope::ops::sigmoid_tensor;
-use maskscope::structures::{ImageTransform, Size};
+use maskscope::model::postprocess::{MaskedBox, to_image};
+use maskscope::model::rpn::{Proposals, RpnLevel};
+use maskscope::structures::{BoxXyxy, ClassTable, ImageTransform, Size};
+use maskscope::weights::formula::{formula_input, formula_weights};
 use maskscope::weights::{IouHead, LoadedCheckpoint};
 use serde_json::Value;
 
-use super::case::{self, DIALECTS, MAPS, Tolerances, flat, variant};
-use super::formula;
-use super::matching::{Scored, matches, reorder};
+use super::case::{self, DIALECTS, MAPS, MASK_PIXELS, Tolerances, flat, variant};
+use super::matching::{Matched, Scored, Selection, matches};
 use crate::support::compare::Deviation;
 use crate::support::fixtures::{self, Tensors};
 
@@ -67,23 +67,6 @@ fn timed<T>(what: &str, step: impl FnOnce() -> T) -> T {
         start.elapsed().as_secs_f64() * 1e3
     );
     result
-}
-
-fn check_weights(golden: &Golden, checkpoint: &LoadedCheckpoint) {
-    let expected = golden.info["weights"].as_object().unwrap();
-    let weights = &checkpoint.weights;
-    assert_eq!(weights.names().count(), expected.len());
-    for (name, want) in expected {
-        let values = weights.values(name, weights.shape(name).unwrap()).unwrap();
-        let first: Vec<f32> = serde_json::from_value(want["first"].clone()).unwrap();
-        assert_eq!(values[..first.len()], first, "{name}");
-        let sum: f64 = values.iter().map(|&value| f64::from(value)).sum();
-        let want = want["sum"].as_f64().unwrap();
-        assert!(
-            (sum - want).abs() <= 1e-9 * values.len() as f64,
-            "{name}: sum {sum}, not {want}"
-        );
-    }
 }
 
 /// Sums, extremes and shape of a map.
@@ -186,145 +169,170 @@ fn check_rpn(golden: &Golden, levels: &[RpnLevel]) {
     }
 }
 
-/// Proposals, box outputs, detections and masks of one dialect.
-fn check_heads(
-    golden: &Golden,
-    detector: &Detector,
-    config: &Config,
-    pyramid: &[Tensor],
-    levels: &[RpnLevel],
+/// The heads under one dialect.
+struct Heads<'a> {
+    golden: &'a Golden,
+    detector: Detector,
+    config: &'a Config,
+    pyramid: &'a [Tensor],
     dialect: Dialect,
-) {
-    let size = golden.size();
-    let transform = ImageTransform::new(size, size, size);
-    let variant = variant(dialect);
-    let rules = &config.test_cfg.rpn;
-    let mut proposals = timed("proposals", || {
-        detector.rpn.propose(levels, &[transform], rules).unwrap()
-    });
-    let info = &golden.info["variants"][variant];
-    assert_eq!(
-        proposals[0].boxes.len() as u64,
-        info["proposals"].as_u64().unwrap()
-    );
-    let boxes = timed("box head and selection", || {
-        detector
-            .box_head
-            .detect(pyramid, &proposals, &[transform])
-            .unwrap()
-    });
-    check_first_proposals(golden, detector, pyramid, &mut proposals[0], dialect);
-    let masked = timed("mask heads", || detector.masks(pyramid, &boxes).unwrap());
-    let found = &boxes[0];
-    let scores: Vec<f32> = found.iter().map(|found| found.score).collect();
-    let want_scores = golden.floats(dialect, "det_scores");
-    let order = matches(
-        &format!("full {variant} detections"),
-        &Scored {
-            boxes: &found.iter().map(|found| found.bbox).collect::<Vec<_>>(),
-            scores: &scores,
-            labels: &found.iter().map(|found| found.label).collect::<Vec<_>>(),
-        },
-        &Scored {
-            boxes: &case::boxes(golden.floats(dialect, "det_boxes")),
-            scores: want_scores,
-            labels: &golden.labels(dialect),
-        },
-    );
-    let ious: Vec<f32> = masked[0]
-        .iter()
-        .map(|masked| masked.mask_iou.unwrap())
-        .collect();
-    let products: Vec<f32> = scores
-        .iter()
-        .zip(&ious)
-        .map(|(score, iou)| score * iou)
-        .collect();
-    for (part, got) in [
-        ("det_scores", scores),
-        ("mask_iou", ious),
-        ("mask_scores", products),
-    ] {
-        let what = format!("full {variant} {part}");
-        let want = reorder(golden.floats(dialect, part), &order);
-        Deviation::of(&what, &got, &want).absolute_within(&what, FULL.scores);
-    }
-    check_mask_logits(golden, detector, pyramid, found, &order, dialect);
 }
 
-fn check_first_proposals(
-    golden: &Golden,
-    detector: &Detector,
-    pyramid: &[Tensor],
-    proposals: &mut maskscope::model::rpn::Proposals,
-    dialect: Dialect,
-) {
-    let want_scores = golden.floats(dialect, "proposal_scores");
-    proposals.boxes.truncate(want_scores.len());
-    proposals.scores.truncate(want_scores.len());
-    let what = format!("full {} proposals", variant(dialect));
-    let order = matches(
-        &what,
-        &Scored {
-            boxes: &proposals.boxes,
-            scores: &proposals.scores,
-            labels: &[],
-        },
-        &Scored {
-            boxes: &case::boxes(golden.floats(dialect, "proposals")),
-            scores: want_scores,
-            labels: &[],
-        },
-    );
-    let what = format!("{what}' scores");
-    Deviation::of(&what, &proposals.scores, &reorder(want_scores, &order))
-        .absolute_within(&what, FULL.scores);
-    let rois = rois(&case::boxes(golden.floats(dialect, "proposals")));
-    let features = detector.box_head.pooler.pool(pyramid, &rois).unwrap();
-    let outputs = detector.box_head.forward(&features).unwrap();
-    for (part, got) in [
-        ("box_logits", outputs.logits),
-        ("box_deltas", outputs.deltas),
-    ] {
-        let what = format!("full {} {part}", variant(dialect));
-        Deviation::of(&what, &flat(&got), golden.floats(dialect, part))
-            .absolute_within(&what, FULL.logits);
+impl Heads<'_> {
+    fn floats(&self, part: &str) -> &[f32] {
+        self.golden.floats(self.dialect, part)
+    }
+
+    fn what(&self, part: &str) -> String {
+        format!("full {} {part}", variant(self.dialect))
+    }
+
+    fn within(&self, part: &str, got: &[f32], want: &[f32], tolerance: f64) {
+        let what = self.what(part);
+        Deviation::of(&what, got, want).absolute_within(&what, tolerance);
+    }
+
+    /// Proposals, box outputs, detections and masks.
+    fn check(&self, levels: &[RpnLevel]) {
+        let size = self.golden.size();
+        let transform = ImageTransform::new(size, size, size);
+        let detector = &self.detector;
+        let rules = &self.config.test_cfg.rpn;
+        let proposals = timed("proposals", || {
+            detector.rpn.propose(levels, &[transform], rules).unwrap()
+        });
+        let info = &self.golden.info["variants"][variant(self.dialect)];
+        let count = info["proposals"].as_u64().unwrap();
+        assert_eq!(proposals[0].boxes.len() as u64, count);
+        self.check_first_proposals(&proposals[0]);
+        let boxes = timed("box head and selection", || {
+            let head = &detector.box_head;
+            head.detect(self.pyramid, &proposals, &[transform]).unwrap()
+        });
+        let masked = timed("mask heads", || {
+            detector.masks(self.pyramid, &boxes).unwrap()
+        });
+        self.check_detections(&masked[0]);
+    }
+
+    fn check_first_proposals(&self, found: &Proposals) {
+        let want_scores = self.floats("proposal_scores");
+        let count = want_scores.len();
+        let stored = case::boxes(self.floats("proposals"));
+        let matched = matches(
+            &self.what("proposals"),
+            &Scored {
+                boxes: &found.boxes[..count],
+                scores: &found.scores[..count],
+                labels: &[],
+            },
+            &Scored {
+                boxes: &stored,
+                scores: want_scores,
+                labels: &[],
+            },
+            Selection {
+                iou_threshold: self.config.test_cfg.rpn.iou_threshold,
+                max: count,
+            },
+        );
+        let scores = matched.got(&found.scores);
+        let want = matched.want(want_scores);
+        self.within("proposal scores", &scores, &want, FULL.scores);
+        let head = &self.detector.box_head;
+        let features = head.pooler.pool(self.pyramid, &rois(&stored)).unwrap();
+        let outputs = head.forward(&features).unwrap();
+        let parts = [
+            ("box_logits", outputs.logits),
+            ("box_deltas", outputs.deltas),
+        ];
+        for (part, got) in parts {
+            self.within(part, &flat(&got), self.floats(part), FULL.logits);
+        }
+    }
+
+    fn check_detections(&self, masked: &[MaskedBox]) {
+        let found: Vec<DetectedBox> = masked.iter().map(|masked| masked.detected).collect();
+        let scores: Vec<f32> = found.iter().map(|found| found.score).collect();
+        let matched = matches(
+            &self.what("detections"),
+            &Scored {
+                boxes: &found.iter().map(|found| found.bbox).collect::<Vec<_>>(),
+                scores: &scores,
+                labels: &found.iter().map(|found| found.label).collect::<Vec<_>>(),
+            },
+            &Scored {
+                boxes: &case::boxes(self.floats("det_boxes")),
+                scores: self.floats("det_scores"),
+                labels: &self.golden.labels(self.dialect),
+            },
+            case::selection(self.config),
+        );
+        let ious: Vec<f32> = masked
+            .iter()
+            .map(|masked| masked.mask_iou.unwrap())
+            .collect();
+        let products: Vec<f32> = scores.iter().zip(&ious).map(|(s, iou)| s * iou).collect();
+        for (part, got) in [
+            ("det_scores", scores),
+            ("mask_iou", ious),
+            ("mask_scores", products),
+        ] {
+            let want = matched.want(self.floats(part));
+            self.within(part, &matched.got(&got), &want, FULL.scores);
+        }
+        self.check_mask_logits(&found, &matched);
+        self.check_masks(masked, &matched);
+    }
+
+    /// The logits of the first masks only are stored.
+    fn check_mask_logits(&self, found: &[DetectedBox], matched: &Matched) {
+        let stored = self
+            .golden
+            .tensors
+            .get(&format!("{}.mask_logits", variant(self.dialect)));
+        let stored: Vec<_> = stored
+            .f32()
+            .chunks_exact(stored.shape[1] * stored.shape[2])
+            .collect();
+        let first: Vec<_> = matched
+            .pairs()
+            .filter(|&(_, index)| index < stored.len())
+            .collect();
+        assert_eq!(first.len(), stored.len());
+        let found: Vec<_> = first.iter().map(|&(at, _)| found[at]).collect();
+        let boxes: Vec<_> = found.iter().map(|found| found.bbox).collect();
+        let pooler = &self.detector.mask_pooler;
+        let features = pooler.pool(self.pyramid, &rois(&boxes)).unwrap();
+        let logits = self.detector.mask_head.forward(&features, &found).unwrap();
+        let logits = logits.flatten_from(1).unwrap().to_vec2::<f32>().unwrap();
+        for ((_, index), logits) in first.into_iter().zip(logits) {
+            let part = format!("mask_logits {index}");
+            self.within(&part, &logits, stored[index], FULL.logits);
+        }
+    }
+
+    /// The areas of the pasted masks.
+    fn check_masks(&self, masked: &[MaskedBox], matched: &Matched) {
+        let size = self.golden.size();
+        let transform = ImageTransform::new(size, size, size);
+        let threshold = self.config.test_cfg.rcnn.mask_thr_binary as f32;
+        let found = timed("paste", || to_image(masked, &transform, threshold));
+        let areas = &self.golden.info["variants"][variant(self.dialect)]["mask_areas"];
+        for (at, index) in matched.pairs() {
+            let (got, want) = (found[at].mask.area(), areas[index].as_u64().unwrap());
+            let off = got.abs_diff(want);
+            assert!(
+                off <= MASK_PIXELS,
+                "mask {index} has {got} pixels, not {want}"
+            );
+        }
     }
 }
 
-fn rois(boxes: &[maskscope::structures::BoxXyxy]) -> Vec<ImageRoi> {
+fn rois(boxes: &[BoxXyxy]) -> Vec<ImageRoi> {
     let roi = |&bbox| ImageRoi { image: 0, bbox };
     boxes.iter().map(roi).collect()
-}
-
-fn check_mask_logits(
-    golden: &Golden,
-    detector: &Detector,
-    pyramid: &[Tensor],
-    found: &[DetectedBox],
-    order: &[usize],
-    dialect: Dialect,
-) {
-    let boxes: Vec<_> = found.iter().map(|found| found.bbox).collect();
-    let features = detector.mask_pooler.pool(pyramid, &rois(&boxes)).unwrap();
-    let logits = detector.mask_head.forward(&features, found).unwrap();
-    assert!(
-        flat(&sigmoid_tensor(&logits).unwrap())
-            .iter()
-            .all(|p| (0.0..=1.0).contains(p))
-    );
-    let logits = logits.flatten_from(1).unwrap().to_vec2::<f32>().unwrap();
-    let want = golden
-        .floats(dialect, "mask_logits")
-        .chunks_exact(logits[0].len());
-    let mut checked = 0;
-    for (reference, want) in want.enumerate() {
-        let at = order.iter().position(|&index| index == reference).unwrap();
-        let what = format!("full {} mask_logits {reference}", variant(dialect));
-        Deviation::of(&what, &logits[at], want).absolute_within(&what, FULL.logits);
-        checked += 1;
-    }
-    assert!(checked > 0);
 }
 
 #[test]
@@ -332,20 +340,17 @@ fn golden_full_size_model() {
     let golden = Golden::read();
     let config = case::architecture(&golden.info["arch"]);
     let size = golden.size();
-    let weights = timed("weights from the formula", || {
-        formula::weights(&config, &golden.info)
-    });
+    let weights = timed("weights from the formula", || formula_weights(&config));
     let mut checkpoint = LoadedCheckpoint {
         path: "formula".into(),
         weights,
         config: config.clone(),
         dialect: Dialect::Mmdet,
-        classes: maskscope::structures::ClassTable::default(),
+        classes: ClassTable::default(),
         iou_head: IouHead::Trained,
         notes: Vec::new(),
     };
-    check_weights(&golden, &checkpoint);
-    let input = formula::image(size.height, size.width);
+    let input = formula_input(size.height, size.width);
     let images = Tensor::from_vec(input, (1, 3, size.height, size.width), &Device::Cpu).unwrap();
     check_map("full input", &images, &golden.info["input"]);
     let detector = timed("building the detector", || {
@@ -358,22 +363,13 @@ fn golden_full_size_model() {
     check_rpn(&golden, &levels);
     for dialect in DIALECTS {
         checkpoint.dialect = dialect;
-        let detector = Detector::new(&checkpoint, &Device::Cpu).unwrap();
-        check_heads(&golden, &detector, &config, &pyramid, &levels, dialect);
-    }
-    drop((stages, pyramid, levels));
-    let transforms = vec![ImageTransform::new(size, size, size)];
-    let input = InputBatch { images, transforms };
-    let found = timed("detect, second run", || detector.detect(&input).unwrap());
-    let want: Vec<u64> =
-        serde_json::from_value(golden.info["variants"]["mmdet"]["mask_areas"].clone()).unwrap();
-    assert_eq!(found[0].len(), want.len());
-    for (at, (found, want)) in found[0].iter().zip(want).enumerate() {
-        let off = found.mask.area().abs_diff(want);
-        assert!(
-            off <= 3,
-            "mask {at} has {} pixels, not {want}",
-            found.mask.area()
-        );
+        let heads = Heads {
+            golden: &golden,
+            detector: Detector::new(&checkpoint, &Device::Cpu).unwrap(),
+            config: &config,
+            pyramid: &pyramid,
+            dialect,
+        };
+        heads.check(&levels);
     }
 }

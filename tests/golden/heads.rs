@@ -9,7 +9,7 @@ use maskscope::ops::sigmoid_tensor;
 use maskscope::structures::BoxXyxy;
 
 use super::case::{DIALECTS, ImageCase, TINY, each_image, flat, variant};
-use super::matching::{Scored, matches, reorder};
+use super::matching::{Scored, matches};
 use crate::support::compare::Deviation;
 
 fn pyramid(detector: &Detector, image: &ImageCase) -> Vec<Tensor> {
@@ -57,7 +57,7 @@ fn golden_box_head_outputs() {
 #[test]
 fn golden_detections_from_stored_outputs() {
     for dialect in DIALECTS {
-        each_image(dialect, |_, detector, image| {
+        each_image(dialect, |case, detector, image| {
             let outputs = BoxOutputs {
                 logits: image.candle(&format!("{}.box_logits", variant(dialect))),
                 deltas: image.candle(&format!("{}.box_deltas", variant(dialect))),
@@ -72,7 +72,7 @@ fn golden_detections_from_stored_outputs() {
             let labels: Vec<_> = found.iter().map(|found| found.label).collect();
             let what = format!("{} {} selection", image.name, variant(dialect));
             let want_scores = image.floats(dialect, "det_scores");
-            let order = matches(
+            let matched = matches(
                 &what,
                 &Scored {
                     boxes: &boxes,
@@ -84,9 +84,10 @@ fn golden_detections_from_stored_outputs() {
                     scores: want_scores,
                     labels: &image.labels(dialect),
                 },
+                case.selection(),
             );
             let what = format!("{what}'s scores");
-            Deviation::of(&what, &scores, &reorder(want_scores, &order))
+            Deviation::of(&what, &matched.got(&scores), &matched.want(want_scores))
                 .absolute_within(&what, 1e-6); // the same logits: only the softmax is ours
         });
     }

@@ -3,7 +3,7 @@
 use maskscope::config::Dialect;
 
 use super::case::{DIALECTS, MAPS, TINY, each_image, flat, variant};
-use super::matching::{Scored, matches, reorder};
+use super::matching::{Scored, Selection, matches};
 use crate::support::compare::Deviation;
 
 #[test]
@@ -54,7 +54,7 @@ fn golden_proposals() {
             let found = detector.rpn.propose(&levels, &transforms, rules).unwrap();
             let what = format!("{} {} proposals", image.name, variant(dialect));
             let want_scores = image.floats(dialect, "proposal_scores");
-            let order = matches(
+            let matched = matches(
                 &what,
                 &Scored {
                     boxes: &found[0].boxes,
@@ -66,9 +66,14 @@ fn golden_proposals() {
                     scores: want_scores,
                     labels: &[],
                 },
+                Selection {
+                    iou_threshold: rules.iou_threshold,
+                    max: rules.max_per_img,
+                },
             );
             let what = format!("{what}' scores");
-            Deviation::of(&what, &found[0].scores, &reorder(want_scores, &order))
+            let scores = matched.got(&found[0].scores);
+            Deviation::of(&what, &scores, &matched.want(want_scores))
                 .absolute_within(&what, TINY.scores);
         });
     }

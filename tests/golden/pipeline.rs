@@ -6,12 +6,11 @@ use maskscope::data::{PreparedImage, RgbImage, prepare};
 use maskscope::model::{Detector, InputBatch};
 use maskscope::structures::{BoxXyxy, Detection, ImageTransform, Rle, Size};
 
-use super::case::{DIALECTS, ImageCase, ModelCase, TINY, each_image, variant};
-use super::matching::{Scored, matches, reorder};
+use super::case::{
+    DIALECTS, ImageCase, MASK_PIXELS, ModelCase, PICTURE_PIXELS, TINY, each_image, variant,
+};
+use super::matching::{Matched, Scored, Selection, matches};
 use crate::support::compare::Deviation;
-
-const MASK_PIXELS: u64 = 3;
-const PICTURE_PIXELS: u64 = 20;
 
 fn detect(
     detector: &Detector,
@@ -21,53 +20,81 @@ fn detect(
     detector.detect(&InputBatch { images, transforms }).unwrap()
 }
 
-/// Everything that `detect` returns against the reference.
-fn check(what: &str, found: &[Detection], image: &ImageCase, dialect: Dialect) {
-    let corners = |found: &Detection| {
-        let b = found.bbox;
-        let (right, lower) = (b.x + b.width, b.y + b.height);
-        BoxXyxy::new(b.x as f32, b.y as f32, right as f32, lower as f32)
-    };
-    let boxes: Vec<_> = found.iter().map(corners).collect();
-    let narrow =
-        |value: fn(&Detection) -> f64| found.iter().map(|f| value(f) as f32).collect::<Vec<_>>();
-    let scores = narrow(|found| found.score);
-    let labels: Vec<_> = found.iter().map(|found| found.label).collect();
-    let want_scores = image.floats(dialect, "det_scores");
-    let order = matches(
-        &format!("{what} boxes_original"),
-        &Scored {
-            boxes: &boxes,
-            scores: &scores,
-            labels: &labels,
-        },
-        &Scored {
-            boxes: &image.boxes(dialect, "boxes_original"),
-            scores: want_scores,
-            labels: &image.labels(dialect),
-        },
-    );
-    let parts = [
-        ("det_scores", scores),
-        ("mask_iou", narrow(|found| found.mask_iou.unwrap())),
-        ("mask_scores", narrow(|found| found.iou_score)),
-    ];
-    for (part, got) in parts {
-        let what = format!("{what} {part}");
-        let want = reorder(image.floats(dialect, part), &order);
-        Deviation::of(&what, &got, &want).absolute_within(&what, TINY.scores);
+/// What detections are compared with.
+struct Reference {
+    boxes: Vec<BoxXyxy>,
+    labels: Vec<usize>,
+    scores: Vec<f32>,
+    mask_ious: Vec<f32>,
+    mask_scores: Vec<f32>,
+    masks: Vec<Rle>,
+}
+
+impl Reference {
+    fn stored(image: &ImageCase, dialect: Dialect) -> Self {
+        Self {
+            boxes: image.boxes(dialect, "boxes_original"),
+            labels: image.labels(dialect),
+            scores: image.floats(dialect, "det_scores").to_vec(),
+            mask_ious: image.floats(dialect, "mask_iou").to_vec(),
+            mask_scores: image.floats(dialect, "mask_scores").to_vec(),
+            masks: image.masks(dialect),
+        }
     }
-    check_masks(what, found, &image.masks(dialect), &order);
+
+    fn of(found: &[Detection]) -> Self {
+        let corners = |found: &Detection| {
+            let b = found.bbox;
+            let (right, lower) = (b.x + b.width, b.y + b.height);
+            BoxXyxy::new(b.x as f32, b.y as f32, right as f32, lower as f32)
+        };
+        let narrow =
+            |value: fn(&Detection) -> f64| found.iter().map(|found| value(found) as f32).collect();
+        Self {
+            boxes: found.iter().map(corners).collect(),
+            labels: found.iter().map(|found| found.label).collect(),
+            scores: narrow(|found| found.score),
+            mask_ious: narrow(|found| found.mask_iou.unwrap()),
+            mask_scores: narrow(|found| found.iou_score),
+            masks: found.iter().map(|found| found.mask.clone()).collect(),
+        }
+    }
+
+    fn scored(&self) -> Scored<'_> {
+        Scored {
+            boxes: &self.boxes,
+            scores: &self.scores,
+            labels: &self.labels,
+        }
+    }
+}
+
+/// Everything that `detect` returns against the reference.
+fn check(what: &str, found: &[Detection], want: &Reference, selection: Selection) {
+    assert!(!found.is_empty(), "{what}: nothing found");
     assert!(
         found.windows(2).all(|pair| pair[0].score >= pair[1].score),
         "{what}: order"
     );
+    let got = Reference::of(found);
+    let title = format!("{what} boxes_original");
+    let matched = matches(&title, &got.scored(), &want.scored(), selection);
+    for (part, got, want) in [
+        ("det_scores", &got.scores, &want.scores),
+        ("mask_iou", &got.mask_ious, &want.mask_ious),
+        ("mask_scores", &got.mask_scores, &want.mask_scores),
+    ] {
+        let what = format!("{what} {part}");
+        Deviation::of(&what, &matched.got(got), &matched.want(want))
+            .absolute_within(&what, TINY.scores);
+    }
+    check_masks(what, &got.masks, &want.masks, &matched);
 }
 
-fn check_masks(what: &str, found: &[Detection], want: &[Rle], order: &[usize]) {
+fn check_masks(what: &str, got: &[Rle], want: &[Rle], matched: &Matched) {
     let (mut total, mut most) = (0, 0);
-    for (found, &index) in found.iter().zip(order) {
-        let pixels = differing(&found.mask, &want[index]);
+    for (at, index) in matched.pairs() {
+        let pixels = differing(&got[at], &want[index]);
         assert!(
             pixels <= MASK_PIXELS,
             "{what}: mask {index} differs in {pixels} pixels"
@@ -93,10 +120,15 @@ fn differing(a: &Rle, b: &Rle) -> u64 {
 #[test]
 fn golden_detections_from_input_tensor() {
     for dialect in DIALECTS {
-        each_image(dialect, |_, detector, image| {
+        each_image(dialect, |case, detector, image| {
             let found = detect(detector, image.candle("input"), vec![image.transform()]);
             let what = format!("{} {}", image.name, variant(dialect));
-            check(&what, &found[0], image, dialect);
+            check(
+                &what,
+                &found[0],
+                &Reference::stored(image, dialect),
+                case.selection(),
+            );
         });
     }
 }
@@ -110,7 +142,13 @@ fn prepared(config: &Config, image: &ImageCase, dialect: Dialect) -> Option<Prep
         rgb: picture.u8().to_vec(),
     };
     assert_eq!(picture.size, transform.image);
-    let limits = [transform.padded, transform.resized];
+    let (padded, resized) = (transform.padded, transform.resized);
+    let limits = [
+        padded,
+        resized,
+        Size::new(padded.width, resized.height),
+        Size::new(resized.width, padded.height),
+    ];
     limits.into_iter().find_map(|limit| {
         let mut config = config.clone();
         (config.img_width, config.img_height, config.divider) = (limit.width, limit.height, 32);
@@ -137,7 +175,12 @@ fn golden_detections_from_picture() {
             let images =
                 Tensor::from_vec(prepared.planes, input.shape.as_slice(), &Device::Cpu).unwrap();
             let found = detect(detector, images, vec![prepared.transform]);
-            check(&what, &found[0], image, dialect);
+            check(
+                &what,
+                &found[0],
+                &Reference::stored(image, dialect),
+                case.selection(),
+            );
         });
     }
 }
@@ -175,8 +218,13 @@ fn a_batch_gives_what_its_images_give_alone() {
             );
             for ((row, transform), together) in rows.iter().zip(transforms).zip(together) {
                 let alone = detect(&detector, row.clone(), vec![transform]);
-                assert!(!together.is_empty());
-                assert_eq!(together, alone[0], "{} {}", case.name, variant(dialect));
+                let what = format!("{} {} in a batch", case.name, variant(dialect));
+                check(
+                    &what,
+                    &together,
+                    &Reference::of(&alone[0]),
+                    case.selection(),
+                );
             }
         }
     }

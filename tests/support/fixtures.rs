@@ -6,17 +6,20 @@ use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
 
-/// Roots in the order of preference: `MASKSCOPE_FIXTURES` alone where it is set, else `tests/fixtures`, then
-/// `../shared/fixtures` for what is too large to copy.
+/// The folder that `MASKSCOPE_FIXTURES` names.
+fn chosen_root() -> Option<PathBuf> {
+    std::env::var_os("MASKSCOPE_FIXTURES").map(PathBuf::from)
+}
+
+/// Roots of named folders in the order of preference: `MASKSCOPE_FIXTURES`, `tests/fixtures`, then `../shared/fixtures`
+/// for what is too large to copy.
 fn roots() -> Vec<PathBuf> {
-    if let Some(root) = std::env::var_os("MASKSCOPE_FIXTURES") {
-        return vec![root.into()];
-    }
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    vec![
+    let own = [
         project.join("tests/fixtures"),
         project.join("../shared/fixtures"),
-    ]
+    ];
+    chosen_root().into_iter().chain(own).collect()
 }
 
 /// Folder `name` of the first root that has it; `None` where no root has.
@@ -33,10 +36,12 @@ pub fn folder(name: &str) -> PathBuf {
 }
 
 /// Every model folder (one that has a `config.json`), sorted by name; of two with one name the first root's.
-/// Fails where there is none, so that a golden test without a case is no success.
+/// Where `MASKSCOPE_FIXTURES` is set, its models alone. Fails where there is none, so that a golden test without a case is
+/// no success.
 pub fn model_folders() -> Vec<PathBuf> {
     let mut found = BTreeMap::new();
-    for root in roots() {
+    let roots = chosen_root().map_or_else(roots, |root| vec![root]);
+    for root in &roots {
         let Ok(entries) = std::fs::read_dir(&root) else {
             continue;
         };
@@ -48,7 +53,7 @@ pub fn model_folders() -> Vec<PathBuf> {
             }
         }
     }
-    assert!(!found.is_empty(), "no model folder in any of {:?}", roots());
+    assert!(!found.is_empty(), "no model folder in any of {roots:?}");
     found.into_values().collect()
 }
 

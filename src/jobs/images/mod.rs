@@ -20,6 +20,8 @@ use crate::structures::Size;
 
 /// Bytes of decoded images kept in memory: seven images of 4K and some.
 const MEMORY_BYTES: usize = 384 << 20;
+/// Pixels of an image that is shown whole: 400 MB, once in memory and once on the graphics card.
+const MAX_PIXELS: usize = 100_000_000;
 /// Bytes of thumbnails on disk: about fifty thousand.
 const CACHE_BYTES: u64 = 1 << 30;
 /// Pixels of a thumbnail's longer side: 128 points on a screen of high density.
@@ -71,6 +73,8 @@ pub struct ImageServiceOptions {
     pub cache_bytes: u64,
     /// Limit of decoded images in memory.
     pub memory_bytes: usize,
+    /// Pixels of an image that is shown whole; a larger one is shown smaller.
+    pub max_pixels: usize,
     /// Longest side of a thumbnail in pixels.
     pub thumbnail_side: usize,
     /// Worker threads.
@@ -85,6 +89,7 @@ impl Default for ImageServiceOptions {
                 .map(|folders| folders.cache_dir().join("thumbnails")),
             cache_bytes: CACHE_BYTES,
             memory_bytes: MEMORY_BYTES,
+            max_pixels: MAX_PIXELS,
             thumbnail_side: THUMBNAIL_SIDE,
             threads: THREADS,
         }

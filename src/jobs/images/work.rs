@@ -6,12 +6,9 @@ use std::sync::{Arc, PoisonError};
 
 use super::queue::Work;
 use super::{DecodedImage, ImageEvent, ImageResult, Shared};
-use crate::data::{self, RgbImage};
+use crate::data::{self, ImageError};
 use crate::jobs::infer::ImageTask;
 use crate::structures::Size;
-
-/// Pixels of an image that is shown whole: 400 MB on the graphics card. A larger one is shown at a half, a third, ...
-const MAX_SHOWN: usize = 100_000_000;
 
 /// Works until the service is dropped.
 pub(super) fn run(shared: &Shared, number: usize) {
@@ -23,7 +20,9 @@ pub(super) fn run(shared: &Shared, number: usize) {
                 }
                 None
             }
-            Work::Full(task) => Some(guarded(&task.path, || full(task))),
+            Work::Full(task) => Some(guarded(&task.path, || {
+                full(task, shared.options.max_pixels)
+            })),
             Work::Thumbnail(task) => Some(guarded(&task.path, || thumbnail(shared, task))),
         };
         let mut state = shared.lock();
@@ -74,20 +73,25 @@ fn guarded(path: &Path, make: impl FnOnce() -> ImageResult) -> ImageResult {
     })
 }
 
-/// A whole image.
-fn full(task: &ImageTask) -> ImageResult {
-    let image = decode(task)?;
-    let factor = (1..).find(|factor| {
-        let Size { width, height } = image.size;
-        width.div_ceil(*factor) * height.div_ceil(*factor) <= MAX_SHOWN
-    });
-    Ok(Arc::new(match factor {
-        Some(factor) if factor > 1 => {
-            let small = shrink(&image, factor);
-            DecodedImage::scaled(image.size, small.size, &small.rgb)
-        }
-        _ => DecodedImage::from_rgb(image.size, &image.rgb),
-    }))
+/// A whole image; a very large one smaller, but in the frame of the whole.
+fn full(task: &ImageTask, max_pixels: usize) -> ImageResult {
+    let upright = data::probe(&task.path).map_err(message)?;
+    if upright.pixels() <= max_pixels {
+        let image = data::decode(&task.path, task.declared).map_err(message)?;
+        return Ok(Arc::new(DecodedImage::from_rgb(image.size, &image.rgb)));
+    }
+    let longer = upright.width.max(upright.height) as f64;
+    let side = longer * (max_pixels as f64 / upright.pixels() as f64).sqrt();
+    let small =
+        data::decode_thumbnail(&task.path, side as usize, task.declared).map_err(message)?;
+    // A declared size can mean that the picture is not turned, which the header alone does not know.
+    let turned = (small.size.width > small.size.height) != (upright.width > upright.height);
+    let size = if turned {
+        Size::new(upright.height, upright.width)
+    } else {
+        upright
+    };
+    Ok(Arc::new(DecodedImage::scaled(size, small.size, &small.rgb)))
 }
 
 /// A thumbnail, from the disk where it is there.
@@ -99,9 +103,7 @@ fn thumbnail(shared: &Shared, task: &ImageTask) -> ImageResult {
     let small = match kept {
         Some(kept) => kept,
         None => {
-            let image = decode(task)?;
-            let longer = image.size.width.max(image.size.height);
-            let small = shrink(&image, longer.div_ceil(side));
+            let small = data::decode_thumbnail(&task.path, side, task.declared).map_err(message)?;
             if let Some((disk, place)) = &place {
                 disk.write(place, &small);
             }
@@ -111,56 +113,6 @@ fn thumbnail(shared: &Shared, task: &ImageTask) -> ImageResult {
     Ok(Arc::new(DecodedImage::from_rgb(small.size, &small.rgb)))
 }
 
-fn decode(task: &ImageTask) -> Result<RgbImage, Arc<str>> {
-    data::decode(&task.path, task.declared).map_err(|error| error.to_string().into())
-}
-
-/// Means of `factor × factor` pixels; those at the right and lower edge of fewer.
-fn shrink(image: &RgbImage, factor: usize) -> RgbImage {
-    if factor <= 1 {
-        return image.clone();
-    }
-    let Size { width, height } = image.size;
-    let size = Size::new(width.div_ceil(factor), height.div_ceil(factor));
-    let mut rgb = Vec::with_capacity(size.pixels() * 3);
-    let mut sums = vec![[0u32; 4]; size.width];
-    for rows in image.rgb.chunks(factor * width * 3) {
-        sums.fill([0; 4]);
-        for row in rows.chunks_exact(width * 3) {
-            let pixels = row.as_chunks::<3>().0;
-            for (sum, group) in sums.iter_mut().zip(pixels.chunks(factor)) {
-                for &[r, g, b] in group {
-                    sum[0] += u32::from(r);
-                    sum[1] += u32::from(g);
-                    sum[2] += u32::from(b);
-                    sum[3] += 1;
-                }
-            }
-        }
-        for &[r, g, b, count] in &sums {
-            let count = count.max(1);
-            rgb.extend([r, g, b].map(|sum| ((sum + count / 2) / count) as u8));
-        }
-    }
-    RgbImage { size, rgb }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shrink_takes_means_and_keeps_the_edge() {
-        let rgb = (0..5 * 3).flat_map(|i| [i as u8 * 10, 0, 255]).collect();
-        let image = RgbImage {
-            size: Size::new(5, 3),
-            rgb,
-        };
-        let small = shrink(&image, 2);
-        assert_eq!(small.size, Size::new(3, 2));
-        let red: Vec<u8> = small.rgb.iter().step_by(3).copied().collect();
-        // (0+10+50+60)/4, (20+30+70+80)/4, (40+90)/2; (100+110)/2, (120+130)/2, 140
-        assert_eq!(red, [30, 50, 65, 105, 125, 140]);
-        assert!(small.rgb.iter().skip(2).step_by(3).all(|&blue| blue == 255));
-    }
+fn message(error: ImageError) -> Arc<str> {
+    error.to_string().into()
 }

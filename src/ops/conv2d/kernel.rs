@@ -104,7 +104,7 @@ pub(super) unsafe fn multiply_small<S: Simd>(p: &Product) {
 
 /// Asks for `len` values at `p`, which need not be valid, to be in the cache soon.
 #[inline(always)]
-fn prefetch(p: *const f32, len: usize) {
+pub(super) fn prefetch(p: *const f32, len: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in (0..len).step_by(16) {
         // SAFETY: a prefetch does not access memory as far as the program can tell; SSE is part of x86-64.

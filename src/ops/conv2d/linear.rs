@@ -6,6 +6,8 @@
     reason = "packed panels are read and results stored through pointers; lengths are asserted on entry"
 )]
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::kernel::Product;
@@ -29,6 +31,8 @@ pub(super) struct LinearRun<'a> {
 const WIDTH: usize = MAX_GROUPS * GROUP;
 /// Steps of the reduction taken at once: 96 KiB of weights stay in the second-level cache for all rows.
 const CHUNK: usize = 512;
+/// Blocks of 8 rows taken at once: 512 KiB of a chunk stay in the second-level cache for all panels.
+const BLOCKS: usize = 32;
 /// Work items a thread should get at least, for an even end.
 const ITEMS_PER_THREAD: usize = 8;
 
@@ -40,16 +44,22 @@ impl LinearRun<'_> {
         let blocks = self.rows.div_ceil(ROWS);
         let packed = self.packed_rows();
         let panels = outputs.div_ceil(WIDTH);
-        let wanted = (ITEMS_PER_THREAD * rayon::current_num_threads()).div_ceil(panels.max(1));
-        let parts = wanted.min(blocks).max(1);
+        let wanted = ITEMS_PER_THREAD * rayon::current_num_threads();
+        let row_parts = blocks
+            .div_ceil(BLOCKS)
+            .max(wanted / panels.max(1))
+            .min(blocks)
+            .max(1);
+        let panel_parts = wanted.div_ceil(row_parts).min(panels).max(1);
         let work = |out: SharedMut| {
-            (0..panels * parts).into_par_iter().for_each(|job| {
-                let (panel, part) = (job / parts, job % parts);
-                let task = PanelTask {
+            let jobs = row_parts * panel_parts;
+            (0..jobs).into_par_iter().for_each(|job| {
+                let (p, r) = (job / row_parts, job % row_parts);
+                let task = PartTask {
                     layer: &self,
                     packed: &packed,
-                    panel,
-                    blocks: part * blocks / parts..(part + 1) * blocks / parts,
+                    panels: p * panels / panel_parts..(p + 1) * panels / panel_parts,
+                    blocks: r * blocks / row_parts..(r + 1) * blocks / row_parts,
                     out,
                 };
                 // SAFETY: lengths are asserted above; jobs write different rows or columns.
@@ -86,47 +96,47 @@ impl LinearRun<'_> {
     }
 }
 
-/// All rows of some blocks for the 48 outputs of a panel.
-struct PanelTask<'a> {
+/// Some blocks of 8 rows for some panels of 48 outputs.
+struct PartTask<'a> {
     layer: &'a LinearRun<'a>,
     packed: &'a [f32],
-    panel: usize,
-    blocks: std::ops::Range<usize>,
+    panels: Range<usize>,
+    blocks: Range<usize>,
     out: SharedMut,
 }
 
-impl Task for PanelTask<'_> {
+impl Task for PartTask<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let weights = self.layer.weights;
-        let column = self.panel * WIDTH;
-        let whole_panel = column + WIDTH <= weights.outputs;
-        // Blocks of 8 rows that can be stored as they are.
-        let whole = if whole_panel {
-            self.layer.rows / ROWS
-        } else {
-            0
-        };
-        let (first, end) = (self.blocks.start, self.blocks.end);
+        // What can be stored as it is.
+        let whole_blocks = self.layer.rows / ROWS;
+        let whole_panels = weights.outputs / WIDTH;
         for k in (0..weights.depth).step_by(CHUNK) {
-            for block in first..end.min(whole) {
-                // SAFETY: rows and columns are whole.
-                unsafe { self.add_chunk::<S>(block, k) }
+            for panel in self.panels.start..self.panels.end.min(whole_panels) {
+                for block in self.blocks.start..self.blocks.end.min(whole_blocks) {
+                    // SAFETY: rows and columns are whole.
+                    unsafe { self.add_chunk::<S>(panel, block, k) }
+                }
             }
         }
-        for block in first.max(whole)..end {
-            // SAFETY: only the valid part is stored.
-            unsafe { self.ragged::<S>(block) }
+        for panel in self.panels.clone() {
+            for block in self.blocks.clone() {
+                if panel >= whole_panels || block >= whole_blocks {
+                    // SAFETY: only the valid part is stored.
+                    unsafe { self.ragged::<S>(panel, block) }
+                }
+            }
         }
     }
 }
 
-impl PanelTask<'_> {
+impl PartTask<'_> {
     /// The product of one block of rows over the reduction steps `k..k + depth`, without output.
     #[inline(always)]
-    fn product(&self, block: usize, k: usize, depth: usize) -> Product {
+    fn product(&self, panel: usize, block: usize, k: usize, depth: usize) -> Product {
         let weights = self.layer.weights;
-        let column = self.panel * WIDTH;
+        let column = panel * WIDTH;
         let width = WIDTH.min(weights.outputs.next_multiple_of(GROUP) - column);
         Product {
             depth,
@@ -145,16 +155,13 @@ impl PanelTask<'_> {
 
     /// Adds one chunk of the reduction to a whole tile of the output.
     #[inline(always)]
-    unsafe fn add_chunk<S: Simd>(&self, block: usize, k: usize) {
+    unsafe fn add_chunk<S: Simd>(&self, panel: usize, block: usize, k: usize) {
         let (outputs, total) = (self.layer.weights.outputs, self.layer.weights.depth);
         let depth = CHUNK.min(total - k);
-        let mut product = self.product(block, k, depth);
+        let mut product = self.product(panel, block, k, depth);
         // SAFETY: the caller has checked that the tile is whole.
         unsafe {
-            product.out = self
-                .out
-                .get()
-                .add(block * ROWS * outputs + self.panel * WIDTH);
+            product.out = self.out.get().add(block * ROWS * outputs + panel * WIDTH);
             product.out_stride = outputs;
             if k > 0 {
                 (product.add, product.add_stride) = (product.out, outputs);
@@ -164,20 +171,29 @@ impl PanelTask<'_> {
         }
     }
 
-    /// The whole reduction of a tile that sticks out of the output.
+    /// All chunks of a tile that sticks out of the output, summed in the same order.
     #[inline(always)]
-    unsafe fn ragged<S: Simd>(&self, block: usize) {
+    unsafe fn ragged<S: Simd>(&self, panel: usize, block: usize) {
         let weights = self.layer.weights;
         let mut tile = [0.0f32; ROWS * WIDTH];
-        let mut product = self.product(block, 0, weights.depth);
-        product.out = tile.as_mut_ptr();
+        let mut stride = 0;
         // SAFETY: the tile holds 8 rows of at most 48; only rows and columns of the output are copied.
         unsafe {
-            S::multiply(&product);
-            let column = self.panel * WIDTH;
+            for k in (0..weights.depth).step_by(CHUNK) {
+                let depth = CHUNK.min(weights.depth - k);
+                let mut product = self.product(panel, block, k, depth);
+                product.out = tile.as_mut_ptr();
+                stride = product.out_stride;
+                if k > 0 {
+                    (product.add, product.add_stride) = (product.out, stride);
+                }
+                product.relu &= k + depth == weights.depth;
+                S::multiply(&product);
+            }
+            let column = panel * WIDTH;
             let len = WIDTH.min(weights.outputs - column);
             for row in (block * ROWS..self.layer.rows).take(ROWS) {
-                let from = tile.as_ptr().add(row % ROWS * product.out_stride);
+                let from = tile.as_ptr().add(row % ROWS * stride);
                 let to = self.out.get().add(row * weights.outputs + column);
                 std::ptr::copy_nonoverlapping(from, to, len);
             }

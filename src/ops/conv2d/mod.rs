@@ -15,6 +15,7 @@ use op::{Frozen, Kind, Layer, Prepared, Trainable};
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod gather;
 mod kernel;
 mod linear;
 mod op;

@@ -143,8 +143,7 @@ impl Layer {
         residual: Option<&[f32]>,
     ) -> Vec<f32> {
         let relu = self.relu();
-        let (winograd, panel) = WinogradConv::cost(&shape);
-        if (shape.kh, shape.kw, shape.stride) == (3, 3, 1) && winograd <= panel {
+        if WinogradConv::suits(&shape) {
             let weights = prepared
                 .winograd
                 .get_or_init(|| WinogradWeights::new(shape.i, weight.values, bias.values));

@@ -7,8 +7,11 @@
     reason = "panels are gathered and results stored through pointers; lengths are asserted on entry"
 )]
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
+use super::gather::{Run, copy, gather};
 use super::kernel::Product;
 use super::pack::PackedRows;
 use super::shape::ConvShape;
@@ -42,6 +45,8 @@ pub(super) struct PanelConv<'a> {
 
 /// Blocks of rows below which an item is not split further: packing the panel anew must not show.
 const MIN_BLOCKS: usize = 8;
+/// Steps of the reduction gathered at once. Some hundreds do equally well.
+const CHUNK: usize = 512;
 /// Work items a thread should get at least, for an even end.
 const ITEMS_PER_THREAD: usize = 8;
 
@@ -71,7 +76,7 @@ impl PanelConv<'_> {
                     blocks: part * blocks / parts..(part + 1) * blocks / parts,
                     out,
                 };
-                let panel = s.depth() * item.groups * GROUP;
+                let panel = self.channels_at_once() * s.kh * s.kw * item.groups * GROUP;
                 with_scratch(panel, |scratch| {
                     // SAFETY: the assertions above; items and parts write different pixels or channels.
                     unsafe { isa.run(ItemTask { item, scratch }) }
@@ -81,16 +86,16 @@ impl PanelConv<'_> {
         // SAFETY: items cover all pixels, parts all rows.
         unsafe { filled(s.out_len(), work) }
     }
-}
 
-/// A run of output pixels in one row of one image.
-#[derive(Clone, Copy)]
-struct Run {
-    column: usize,
-    len: usize,
-    n: usize,
-    oy: usize,
-    ox: usize,
+    /// Channels gathered at once: their panel stays in the second-level cache beside the weights.
+    fn channels_at_once(&self) -> usize {
+        let s = &self.shape;
+        match self.store {
+            Store::Plain => (CHUNK / (s.kh * s.kw)).clamp(1, s.i),
+            // Its interleaved output cannot be added to.
+            Store::Deconv2x2 => s.i,
+        }
+    }
 }
 
 struct Item<'a> {
@@ -98,34 +103,13 @@ struct Item<'a> {
     /// First pixel, counted over images and rows.
     first: usize,
     groups: usize,
-    blocks: std::ops::Range<usize>,
+    blocks: Range<usize>,
     out: SharedMut,
 }
 
 impl Item<'_> {
     fn width(&self) -> usize {
         self.groups * GROUP
-    }
-
-    fn runs(&self) -> Vec<Run> {
-        let s = &self.conv.shape;
-        let total = s.n * s.out_plane();
-        let mut runs = Vec::with_capacity(8);
-        let mut column = 0;
-        while column < self.width() && self.first + column < total {
-            let pixel = self.first + column;
-            let (row, ox) = (pixel / s.ow, pixel % s.ow);
-            let len = (s.ow - ox).min(self.width() - column).min(total - pixel);
-            runs.push(Run {
-                column,
-                len,
-                n: row / s.oh,
-                oy: row % s.oh,
-                ox,
-            });
-            column += len;
-        }
-        runs
     }
 }
 
@@ -139,56 +123,95 @@ impl Task for ItemTask<'_> {
     unsafe fn run<S: Simd>(self) {
         let item = &self.item;
         let (conv, s, width) = (&item.conv, &item.conv.shape, item.width());
-        let runs = item.runs();
-        // Columns of one image follow each other in the output, whatever rows they are in.
-        let whole = conv.store == Store::Plain
-            && runs.iter().map(|r| r.len).sum::<usize>() == width
-            && runs.first().map(|r| r.n) == runs.last().map(|r| r.n);
-        let mut tile = Tile([0.0; ROWS * MAX_GROUPS * GROUP]);
-        // SAFETY: the scratch holds depth·width values; direct stores are whole columns of one image and whole blocks
-        // of rows, other products go through `tile`; `weights` and `bias` are filled up to whole blocks.
-        unsafe {
-            gather::<S>(item, &runs, self.scratch);
-            for block in item.blocks.clone() {
-                let product = Product {
-                    depth: conv.weights.depth,
-                    groups: item.groups,
-                    a: conv
-                        .weights
-                        .values
-                        .as_ptr()
-                        .add(block * conv.weights.depth * ROWS),
-                    b: self.scratch,
-                    out: tile.0.as_mut_ptr(),
-                    out_stride: width,
-                    bias: conv.weights.bias.as_ptr().add(block * ROWS),
-                    add: std::ptr::null(),
-                    add_stride: 0,
-                    relu: conv.relu && conv.residual.is_none(),
-                };
-                if whole && (block + 1) * ROWS <= conv.weights.rows {
-                    let plane = s.out_plane();
-                    let (n, pixel) = (item.first / plane, item.first % plane);
-                    let at = (n * s.o + block * ROWS) * plane + pixel;
-                    S::multiply(&Product {
-                        out: item.out.get().add(at),
-                        out_stride: plane,
-                        add: conv
-                            .residual
-                            .map_or(std::ptr::null(), |r| r.as_ptr().add(at)),
-                        add_stride: plane,
-                        relu: conv.relu,
-                        ..product
-                    });
-                } else {
-                    S::multiply(&product);
-                    match conv.store {
-                        Store::Plain => scatter::<S>(item, &runs, block, &tile),
-                        Store::Deconv2x2 => interleave::<S>(item, &runs, block, &tile),
-                    }
+        let runs = Run::list(s, item.first, width);
+        let step = conv.channels_at_once();
+        for first in (0..s.i).step_by(step) {
+            let channels = first..(first + step).min(s.i);
+            let x = conv.x.as_ptr();
+            // SAFETY: the scratch holds what `step` channels need; the runs were made for this item.
+            unsafe {
+                gather::<S>(s, &runs, width, channels.clone(), x, self.scratch);
+                for block in item.blocks.clone() {
+                    item.multiply::<S>(&runs, channels.clone(), block, self.scratch);
                 }
             }
         }
+    }
+}
+
+impl Item<'_> {
+    /// The product of a block of rows with the panel of some channels, added to what earlier channels gave.
+    ///
+    /// # Safety
+    /// `panel` holds `[channels·kh·kw][width]`.
+    #[inline(always)]
+    unsafe fn multiply<S: Simd>(
+        &self,
+        runs: &[Run],
+        channels: Range<usize>,
+        block: usize,
+        panel: *const f32,
+    ) {
+        let (conv, s, width, plane) = (
+            &self.conv,
+            &self.conv.shape,
+            self.width(),
+            self.conv.shape.out_plane(),
+        );
+        let (weights, taps) = (conv.weights, s.kh * s.kw);
+        let mut tile = Tile([0.0; ROWS * MAX_GROUPS * GROUP]);
+        // What is added: the sum over earlier channels, or the residual.
+        let add = match conv.residual {
+            _ if channels.start > 0 => self.out.get().cast_const(),
+            Some(residual) => residual.as_ptr(),
+            None => std::ptr::null(),
+        };
+        let relu = conv.relu && channels.end == s.i;
+        // SAFETY: direct stores are whole columns of one image and whole blocks of rows, other products go through
+        // `tile`; `weights` and `bias` are filled up to whole blocks.
+        unsafe {
+            let a = (block * weights.depth + channels.start * taps) * ROWS;
+            let mut product = Product {
+                depth: channels.len() * taps,
+                groups: self.groups,
+                a: weights.values.as_ptr().add(a),
+                b: panel,
+                out: tile.0.as_mut_ptr(),
+                out_stride: width,
+                bias: std::ptr::null(),
+                add: std::ptr::null(),
+                add_stride: plane,
+                relu: false,
+            };
+            if channels.start == 0 {
+                product.bias = weights.bias.as_ptr().add(block * ROWS);
+            }
+            if conv.store == Store::Deconv2x2 {
+                product.relu = relu;
+                S::multiply(&product);
+                interleave::<S>(self, runs, block, &tile);
+            } else if self.is_whole(runs, block) {
+                let (n, pixel) = (self.first / plane, self.first % plane);
+                let at = (n * s.o + block * ROWS) * plane + pixel;
+                product.out = self.out.get().add(at);
+                product.out_stride = plane;
+                if !add.is_null() {
+                    product.add = add.add(at);
+                }
+                product.relu = relu;
+                S::multiply(&product);
+            } else {
+                S::multiply(&product);
+                scatter::<S>(self, runs, block, &tile, add, relu);
+            }
+        }
+    }
+
+    /// Whether a block's columns follow each other in the output and all its rows exist.
+    fn is_whole(&self, runs: &[Run], block: usize) -> bool {
+        runs.iter().map(|r| r.len).sum::<usize>() == self.width()
+            && runs.first().map(|r| r.n) == runs.last().map(|r| r.n)
+            && (block + 1) * ROWS <= self.conv.weights.rows
     }
 }
 
@@ -196,119 +219,20 @@ impl Task for ItemTask<'_> {
 #[repr(align(64))]
 struct Tile([f32; ROWS * MAX_GROUPS * GROUP]);
 
-/// Fills the panel `[I·kh·kw][width]`; columns behind the last pixel become 0.
+/// Stores the valid part of a tile plus `add`, a tensor like the output, if it is not null.
 ///
 /// # Safety
-/// `panel` holds depth·width values; `x` has the length of its shape.
+/// The output and `add` have the length of the shape.
 #[inline(always)]
-unsafe fn gather<S: Simd>(item: &Item<'_>, runs: &[Run], panel: *mut f32) {
-    let (s, width) = (&item.conv.shape, item.width());
-    let filled = runs.iter().map(|r| r.len).sum::<usize>();
-    let x = item.conv.x.as_ptr();
-    let mut row = panel;
-    // SAFETY: a row of the panel is `width` long and runs lie within it; sources are clipped to the image's row.
-    unsafe {
-        for i in 0..s.i {
-            for ky in 0..s.kh {
-                for kx in 0..s.kw {
-                    for run in runs {
-                        let plane = x.add((run.n * s.i + i) * s.h * s.w);
-                        gather_run::<S>(s, run, plane, [ky, kx], row.add(run.column));
-                    }
-                    if filled < width {
-                        zero::<S>(row.add(filled), width - filled);
-                    }
-                    row = row.wrapping_add(width);
-                }
-            }
-        }
-    }
-}
-
-/// The pixels that a run sees through one tap.
-///
-/// # Safety
-/// `plane` holds (H,W), `to` the run.
-#[inline(always)]
-unsafe fn gather_run<S: Simd>(
-    s: &ConvShape,
-    run: &Run,
-    plane: *const f32,
-    [ky, kx]: [usize; 2],
-    to: *mut f32,
+unsafe fn scatter<S: Simd>(
+    item: &Item<'_>,
+    runs: &[Run],
+    block: usize,
+    tile: &Tile,
+    add: *const f32,
+    relu: bool,
 ) {
-    let y = run.oy * s.stride + ky;
-    // SAFETY: `lo..hi` are the pixels whose source column is inside the image.
-    unsafe {
-        if y < s.padding || y >= s.h + s.padding {
-            return zero::<S>(to, run.len);
-        }
-        let end = run.ox + run.len;
-        let lo = s
-            .padding
-            .saturating_sub(kx)
-            .div_ceil(s.stride)
-            .clamp(run.ox, end);
-        let hi = (s.w + s.padding)
-            .saturating_sub(kx)
-            .div_ceil(s.stride)
-            .clamp(lo, end);
-        if lo > run.ox {
-            zero::<S>(to, lo - run.ox);
-        }
-        if hi > lo {
-            let from = plane.add((y - s.padding) * s.w + lo * s.stride + kx - s.padding);
-            copy::<S>(from, to.add(lo - run.ox), hi - lo, s.stride);
-        }
-        if end > hi {
-            zero::<S>(to.add(hi - run.ox), end - hi);
-        }
-    }
-}
-
-/// # Safety
-/// `to` holds `len` values.
-#[inline(always)]
-unsafe fn zero<S: Simd>(to: *mut f32, len: usize) {
-    for at in (0..len).step_by(S::LANES) {
-        // SAFETY: at most `len - at` values are written.
-        unsafe { S::store_n(to.add(at), S::zero(), (len - at).min(S::LANES)) }
-    }
-}
-
-/// # Safety
-/// `from` holds `(len - 1)·stride + 1` values and `to` `len`.
-#[inline(always)]
-unsafe fn copy<S: Simd>(from: *const f32, to: *mut f32, len: usize, stride: usize) {
-    // SAFETY: the vector forms touch only the first `n` values.
-    unsafe {
-        match stride {
-            1 | 2 => {
-                for at in (0..len).step_by(S::LANES) {
-                    let n = (len - at).min(S::LANES);
-                    let v = match stride {
-                        1 => S::load_n(from.add(at), n),
-                        _ => S::load_even_n(from.add(2 * at), n),
-                    };
-                    S::store_n(to.add(at), v, n);
-                }
-            }
-            _ => {
-                for at in 0..len {
-                    *to.add(at) = *from.add(at * stride);
-                }
-            }
-        }
-    }
-}
-
-/// Stores the valid part of a tile, adding the residual.
-///
-/// # Safety
-/// The output and the residual have the length of the shape.
-#[inline(always)]
-unsafe fn scatter<S: Simd>(item: &Item<'_>, runs: &[Run], block: usize, tile: &Tile) {
-    let (conv, s) = (&item.conv, &item.conv.shape);
+    let s = &item.conv.shape;
     for row in 0..ROWS.min(s.o - block * ROWS) {
         for run in runs {
             let from = row * item.width() + run.column;
@@ -318,11 +242,11 @@ unsafe fn scatter<S: Simd>(item: &Item<'_>, runs: &[Run], block: usize, tile: &T
                 // SAFETY: the run lies in one row of the output and of the tile.
                 unsafe {
                     let mut v = S::load_n(tile.0.as_ptr().add(from + at), n);
-                    if let Some(residual) = conv.residual {
-                        v = S::add(v, S::load_n(residual.as_ptr().add(to + at), n));
-                        if conv.relu {
-                            v = S::relu(v);
-                        }
+                    if !add.is_null() {
+                        v = S::add(v, S::load_n(add.add(to + at), n));
+                    }
+                    if relu {
+                        v = S::relu(v);
                     }
                     S::store_n(item.out.get().add(to + at), v, n);
                 }

@@ -101,14 +101,12 @@ impl Item {
 }
 
 impl WinogradConv<'_> {
-    /// Multiplications of this path and of the panel path, to choose between them.
-    pub(super) fn cost(shape: &ConvShape) -> (usize, usize) {
-        let tiles = shape.n * shape.oh.div_ceil(TILE) * shape.ow.div_ceil(TILE);
-        let pixels = shape.n * shape.out_plane();
-        (
-            POSITIONS * tiles.next_multiple_of(GROUP),
-            9 * pixels.next_multiple_of(GROUP),
-        )
+    /// Whether this path can do a convolution and multiplies no more than panels would. Decided by the map alone: an
+    /// image must not come out differently in another batch.
+    pub(super) fn suits(shape: &ConvShape) -> bool {
+        let tiles = shape.oh.div_ceil(TILE) * shape.ow.div_ceil(TILE);
+        (shape.kh, shape.kw, shape.stride) == (3, 3, 1)
+            && POSITIONS * tiles <= 9 * shape.out_plane()
     }
 
     /// The output (N,O,H',W').

@@ -85,38 +85,35 @@ pub struct InstanceSet {
 impl InstanceSet {
     /// From detections, in their order: instance `i` is `detections[i]`.
     pub fn new(detections: &[Detection], classes: &ClassTable) -> Arc<Self> {
-        Self::labelled(
-            detections,
-            |detection| match detection.mask_iou {
+        Self::build(detections, classes, |detection, name| {
+            match detection.mask_iou {
                 Some(mask_iou) => {
-                    let name = classes.name(detection.label);
                     // Clamped, as everywhere in the window.
-                    format!(
-                        "{name} {:.2} · {:.2}",
-                        detection.score,
-                        mask_iou.clamp(0.0, 1.0)
-                    )
+                    let mask_iou = mask_iou.clamp(0.0, 1.0);
+                    format!("{name} {:.2} · {mask_iou:.2}", detection.score)
                 }
-                None => format!("{} {:.2}", classes.name(detection.label), detection.score),
-            },
-            classes,
-        )
+                None => format!("{name} {:.2}", detection.score),
+            }
+        })
     }
 
-    /// From annotations: labels name the class alone, for annotations have no scores.
-    pub fn of_annotations(shapes: &[Detection], classes: &ClassTable) -> Arc<Self> {
-        Self::labelled(shapes, |shape| classes.name(shape.label), classes)
+    /// From annotations, in their order: as `new`, but labels hold no score.
+    pub fn annotations(shapes: &[Detection], classes: &ClassTable) -> Arc<Self> {
+        Self::build(shapes, classes, |_, name| name)
     }
 
-    fn labelled(
+    fn build(
         detections: &[Detection],
-        text: impl Fn(&Detection) -> String,
         classes: &ClassTable,
+        text: impl Fn(&Detection, String) -> String,
     ) -> Arc<Self> {
         let mut runs = Vec::new();
         let mut instances: Vec<Instance> = detections
             .iter()
-            .map(|detection| instance(detection, text(detection), classes, &mut runs))
+            .map(|detection| {
+                let text = text(detection, classes.name(detection.label));
+                instance(detection, classes, text, &mut runs)
+            })
             .collect();
         spread_hues(&mut instances);
         let mut by_area: Vec<usize> = (0..instances.len()).collect();
@@ -215,8 +212,8 @@ fn end(span: u32) -> u32 {
 /// One instance; its columns and spans are appended to `runs`.
 fn instance(
     detection: &Detection,
-    text: String,
     classes: &ClassTable,
+    text: String,
     runs: &mut Vec<u32>,
 ) -> Instance {
     let base = u32::try_from(runs.len()).unwrap_or(u32::MAX);
@@ -332,5 +329,102 @@ fn nearness(a: BoxXywh, b: BoxXywh) -> f32 {
         (1.0 - (gap_x.hypot(gap_y) / reach) as f32).max(0.0)
     } else {
         0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detection(mask: Rle, label: usize, bbox: BoxXywh) -> Detection {
+        Detection {
+            bbox,
+            label,
+            score: 0.9,
+            mask_iou: None,
+            iou_score: 0.9,
+            mask,
+            quality: None,
+        }
+    }
+
+    fn set(mask: Rle) -> Arc<InstanceSet> {
+        let bbox = BoxXywh::default();
+        InstanceSet::new(&[detection(mask, 0, bbox)], &ClassTable::default())
+    }
+
+    fn check(size: Size, runs: Vec<u32>, bounds: [u32; 4]) {
+        let mask = Rle::new(size, runs).unwrap();
+        let spans: Vec<(u64, u64)> = mask.spans().collect();
+        let set = set(mask);
+        let b = set.get(0).unwrap().bounds;
+        assert_eq!([b.left, b.top, b.right, b.bottom], bounds);
+        for x in 0..size.width + 2 {
+            for y in 0..size.height + 2 {
+                let at = (x * size.height + y) as u64;
+                let want = x < size.width
+                    && y < size.height
+                    && spans.iter().any(|&(start, end)| (start..end).contains(&at));
+                assert_eq!(set.contains(0, x as u32, y as u32), want, "{x},{y}");
+            }
+        }
+    }
+
+    #[test]
+    fn masks_at_the_borders() {
+        let size = Size::new(3, 4);
+        check(size, vec![12], [0; 4]);
+        check(size, vec![0, 12], [0, 0, 3, 4]);
+        check(size, vec![5, 1, 6], [1, 1, 2, 2]);
+        // A run over the end of a column, and one that ends with it.
+        check(size, vec![3, 2, 3, 4], [0, 0, 3, 4]);
+        // Runs of no length: the two parts touch.
+        check(size, vec![4, 1, 0, 2, 5], [1, 0, 2, 3]);
+        check(size, vec![0, 1, 10, 1], [0, 0, 3, 4]);
+    }
+
+    #[test]
+    fn sizes_that_cannot_be_drawn_are_empty() {
+        for size in [Size::new(0, 0), Size::new(5, 0), Size::new(0, 5)] {
+            assert!(set(Rle::empty(size)).get(0).unwrap().bounds.is_empty());
+        }
+        let tall = Size::new(1, MAX_HEIGHT + 1);
+        let mask = Rle::new(tall, vec![0, tall.height as u32]).unwrap();
+        assert!(set(mask).get(0).unwrap().bounds.is_empty());
+        let tallest = Size::new(1, MAX_HEIGHT);
+        let mask = Rle::new(tallest, vec![0, tallest.height as u32]).unwrap();
+        assert!(set(mask).contains(0, 0, MAX_HEIGHT as u32 - 1));
+    }
+
+    #[test]
+    fn neighbours_of_one_class_have_other_colours() {
+        let detections: Vec<Detection> = (0..30)
+            .map(|i| {
+                let bbox = BoxXywh::new(f64::from(i) * 20.0, 0.0, 25.0, 25.0);
+                detection(Rle::empty(Size::new(4, 4)), 0, bbox)
+            })
+            .collect();
+        let set = InstanceSet::new(&detections, &ClassTable::default());
+        let hues: Vec<usize> = set.instances().iter().map(|it| it.hue).collect();
+        for pair in hues.windows(2) {
+            // At most 0.25: a quarter of the circle apart at least.
+            assert!(colour::hue_closeness(pair[0], pair[1]) <= 0.25, "{hues:?}");
+        }
+    }
+
+    #[test]
+    fn labels_hold_the_numbers_that_exist() {
+        let size = Size::new(1, 1);
+        let mut one = detection(Rle::empty(size), 0, BoxXywh::default());
+        let classes = ClassTable::from_names(["tv"]);
+        let text = |one: &Detection| {
+            let set = InstanceSet::new(std::slice::from_ref(one), &classes);
+            set.get(0).unwrap().text.clone()
+        };
+        assert_eq!(text(&one), "tv 0.90");
+        one.mask_iou = Some(0.66);
+        assert_eq!(text(&one), "tv 0.90 · 0.66");
+        let annotations = InstanceSet::annotations(&[one], &classes);
+        assert_eq!(annotations.get(0).unwrap().text, "tv");
     }
 }

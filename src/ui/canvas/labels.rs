@@ -2,7 +2,7 @@
 
 use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, Vec2, vec2};
 
-use super::instances::InstanceSet;
+use super::instances::{Bounds, Instance, InstanceSet};
 use super::view::Placement;
 use crate::ui::colour;
 
@@ -12,6 +12,8 @@ const FONT_SIZE: f32 = 10.5;
 const PADDING: Vec2 = vec2(4.0, 1.0);
 /// Width of the coloured bar at the left.
 const BAR: f32 = 3.0;
+/// Share of their strength that the labels of the others keep while one is selected.
+const BACK: f32 = 0.6;
 /// Labels drawn at most: more cannot be read.
 const MAX_LABELS: usize = 150;
 /// Instances considered at most, the most important first.
@@ -43,9 +45,11 @@ pub(super) fn place(wishes: &[Wish], canvas: Rect) -> Vec<(usize, Rect)> {
             continue;
         }
         let candidates = candidates(wish, canvas);
-        let free = candidates
-            .iter()
-            .find(|rect| placed.iter().all(|(_, other)| !rect.intersects(*other)));
+        let free = candidates.iter().find(|rect| {
+            placed
+                .iter()
+                .all(|(_, other)| !rect.intersect(*other).is_positive())
+        });
         match free {
             Some(&rect) => placed.push((wish.instance, rect)),
             None if wish.always => placed.push((wish.instance, candidates[0])),
@@ -126,29 +130,37 @@ pub(super) fn paint(painter: &Painter, placement: &Placement, input: &LabelInput
     for (i, rect) in placed.iter().rev() {
         if let Some(galley) = galleys.remove(i) {
             let bar = Rect::from_min_size(rect.min, vec2(BAR, rect.height()));
-            painter.rect_filled(*rect, 2.0, colour::LABEL_BACKGROUND);
-            painter.rect_filled(bar, 1.0, (input.colours)(*i));
+            // One is selected: the labels of the others step back with their masks.
+            let back = input.always[1].is_some() && !input.always.contains(&Some(*i));
+            let strength = if back { BACK } else { 1.0 };
+            let faded = |colour: Color32| colour.gamma_multiply(strength);
+            painter.rect_filled(*rect, 2.0, faded(colour::LABEL_BACKGROUND));
+            painter.rect_filled(bar, 1.0, faded((input.colours)(*i)));
             let at = Align2::LEFT_CENTER
                 .align_size_within_rect(galley.size(), rect.translate(vec2(PADDING.x + BAR, 0.0)));
-            painter.galley(at.min, galley, colour::LABEL_TEXT);
+            painter.galley_with_override_text_color(at.min, galley, faded(colour::LABEL_TEXT));
         }
     }
 }
 
 /// The pixels of a mask in points; its box where the mask is empty.
-fn box_rect(instance: &super::Instance, placement: &Placement) -> Rect {
-    let b = instance.bounds;
-    if b.is_empty() {
+fn box_rect(instance: &Instance, placement: &Placement) -> Rect {
+    if instance.bounds.is_empty() {
         return detection_rect(instance, placement);
     }
+    bounds_rect(instance.bounds, placement)
+}
+
+/// Pixels of the image in points.
+pub(super) fn bounds_rect(bounds: Bounds, placement: &Placement) -> Rect {
     Rect::from_min_max(
-        placement.points_from_image(b.left as f32, b.top as f32),
-        placement.points_from_image(b.right as f32, b.bottom as f32),
+        placement.points_from_image(bounds.left as f32, bounds.top as f32),
+        placement.points_from_image(bounds.right as f32, bounds.bottom as f32),
     )
 }
 
 /// The box of a detection in points.
-fn detection_rect(instance: &super::Instance, placement: &Placement) -> Rect {
+fn detection_rect(instance: &Instance, placement: &Placement) -> Rect {
     let b = instance.bbox;
     Rect::from_min_max(
         placement.points_from_image(b.x as f32, b.y as f32),
@@ -200,5 +212,80 @@ pub(super) fn paint_boxes(
             4.0,
             3.0,
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egui::pos2;
+
+    const CANVAS: Rect = Rect::from_min_max(pos2(0.0, 0.0), pos2(400.0, 300.0));
+
+    fn wish(instance: usize, visible: Rect) -> Wish {
+        Wish {
+            instance,
+            visible,
+            size: vec2(80.0, 15.0),
+            always: false,
+        }
+    }
+
+    fn square(x: f32, y: f32, side: f32) -> Rect {
+        Rect::from_min_size(pos2(x, y), Vec2::splat(side))
+    }
+
+    #[test]
+    fn labels_lie_inside_their_box_and_never_on_each_other() {
+        let wishes: Vec<Wish> = (0..60)
+            .map(|i| {
+                let (x, y) = ((i * 37 % 300) as f32, (i * 53 % 200) as f32);
+                wish(i, square(x, y, 100.0))
+            })
+            .collect();
+        let placed = place(&wishes, CANVAS);
+        assert!(placed.len() > 20, "{} of 60", placed.len());
+        for (n, (i, rect)) in placed.iter().enumerate() {
+            assert!(CANVAS.contains_rect(*rect), "{rect:?}");
+            let around = wishes[*i].visible.expand2(vec2(1.0, 16.0));
+            assert!(around.contains_rect(*rect), "{rect:?} of {around:?}");
+            for (_, other) in &placed[..n] {
+                assert!(!rect.intersect(*other).is_positive(), "{rect:?} {other:?}");
+            }
+        }
+        assert_eq!(
+            placed[0].1.min, wishes[0].visible.min,
+            "the first has its choice"
+        );
+    }
+
+    #[test]
+    fn the_least_important_is_dropped_but_never_the_hovered() {
+        let narrow = square(50.0, 50.0, 30.0);
+        let mut wishes: Vec<Wish> = (0..12).map(|i| wish(i, narrow)).collect();
+        let placed = |wishes: &[Wish]| -> Vec<usize> {
+            place(wishes, CANVAS).iter().map(|(i, _)| *i).collect()
+        };
+        let without = placed(&wishes);
+        assert!(
+            without.len() < 12 && without.starts_with(&[0, 1]),
+            "{without:?}"
+        );
+        wishes[11].always = true;
+        assert!(placed(&wishes).contains(&11));
+    }
+
+    #[test]
+    fn a_tiny_mask_has_no_label_until_it_is_hovered() {
+        let mut one = wish(0, square(10.0, 10.0, 5.0));
+        assert!(place(&[one], CANVAS).is_empty());
+        one.always = true;
+        assert_eq!(place(&[one], CANVAS).len(), 1);
+    }
+
+    #[test]
+    fn a_canvas_smaller_than_a_label_is_no_panic() {
+        let canvas = Rect::from_min_size(pos2(5.0, 5.0), vec2(10.0, 4.0));
+        assert_eq!(place(&[wish(0, canvas.expand(50.0))], canvas).len(), 1);
     }
 }

@@ -35,14 +35,14 @@ pub struct CanvasInput<'a> {
     pub thumbnail: Option<egui::TextureId>,
     /// Size of the image where it is known before the image is decoded; places thumbnail and masks.
     pub image_size: Option<Size>,
-    /// The predictions.
+    /// The predictions; or the annotations, where they alone are shown. Hover, click and labels act on these.
     pub instances: Option<&'a Arc<InstanceSet>>,
     /// Which predictions are drawn, the most important first: thresholds, filters and ranking act here. `None`: all of
     /// them, best `iou_score` first.
     pub shown: Option<&'a [usize]>,
     /// Verdict of each prediction: where given it decides about colour and line.
     pub verdicts: Option<&'a [Verdict]>,
-    /// The annotations: outlines only.
+    /// The annotations over the predictions: outlines only.
     pub ground_truth: Option<&'a Arc<InstanceSet>>,
     /// Verdict of each annotation.
     pub ground_truth_verdicts: Option<&'a [Verdict]>,
@@ -244,6 +244,7 @@ fn paint(
         },
         image: input.image.cloned(),
         layers,
+        mask_pixels: mask_pixels(&painter, placement, input, flags),
     };
     painter.add(egui_wgpu::Callback::new_paint_callback(rect, callback));
     let Some(set) = input.instances else { return };
@@ -264,6 +265,26 @@ fn paint(
     labels::paint_boxes(&painter, placement, &over, input.selected);
     over.all = input.style.labels;
     labels::paint(&painter, placement, &over);
+}
+
+/// Screen pixels in the boxes of the masks that are shown and in view.
+fn mask_pixels(
+    painter: &egui::Painter,
+    placement: &Placement,
+    input: &CanvasInput<'_>,
+    flags: &[bool],
+) -> f32 {
+    let clip = painter.clip_rect();
+    let points: f32 = input
+        .instances
+        .into_iter()
+        .flat_map(|set| set.instances().iter().zip(flags))
+        .filter(|(instance, shown)| **shown && !instance.bounds.is_empty())
+        .map(|(instance, _)| labels::bounds_rect(instance.bounds, placement).intersect(clip))
+        .filter(|rect| rect.is_positive())
+        .map(|rect| rect.area())
+        .sum();
+    points * placement.pixels_per_point * placement.pixels_per_point
 }
 
 /// The instance sets with their styles: predictions, then annotations.

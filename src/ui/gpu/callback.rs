@@ -14,6 +14,9 @@ use crate::ui::canvas::InstanceSet;
 /// From 200 % on the pixels of the image are drawn as squares.
 const NEAREST_FROM: f32 = 2.0;
 
+/// Pixels in the boxes of masks that a software adapter draws with four samples each; more than that with one.
+const SOFTWARE_PIXELS: f32 = 0.4e6;
+
 /// The uniform of a canvas; `View` of the shaders.
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -52,6 +55,8 @@ pub(crate) struct CanvasPaint {
     pub(crate) image: Option<Arc<DecodedImage>>,
     /// Instances, from the bottom up.
     pub(crate) layers: Vec<Layer>,
+    /// Screen pixels in the boxes of all masks that are shown: how much there is to draw.
+    pub(crate) mask_pixels: f32,
 }
 
 /// What a canvas keeps between frames.
@@ -112,10 +117,15 @@ impl CallbackTrait for CanvasPaint {
             let nearest = self.view.scale >= NEAREST_FROM;
             image.value.paint(pass, &gpu.pipelines, nearest);
         }
+        let pipeline = if gpu.software && self.mask_pixels > SOFTWARE_PIXELS {
+            &gpu.pipelines.masks_fast
+        } else {
+            &gpu.pipelines.masks
+        };
         for (layer, style) in self.layers.iter().zip(&slot.layers) {
             if let Some(set) = gpu.sets.get(&layer.set.id()) {
                 set.value
-                    .paint(pass, &gpu.pipelines, &style.buffer, &layer.raised);
+                    .paint(pass, pipeline, &style.buffer, &layer.raised);
             }
         }
     }

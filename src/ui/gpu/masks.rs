@@ -113,11 +113,11 @@ impl SetBuffers {
     pub(super) fn paint(
         &self,
         pass: &mut wgpu::RenderPass<'static>,
-        pipelines: &Pipelines,
+        pipeline: &wgpu::RenderPipeline,
         styles: &wgpu::Buffer,
         raised: &[usize],
     ) {
-        pass.set_pipeline(&pipelines.masks);
+        pass.set_pipeline(pipeline);
         pass.set_bind_group(1, &self.runs, &[]);
         let mut ordered: Vec<u64> = raised.iter().map(|&place| place as u64).collect();
         ordered.sort_unstable();

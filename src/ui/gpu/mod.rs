@@ -53,6 +53,7 @@ impl Counters {
 pub fn install(render_state: &egui_wgpu::RenderState) -> Arc<Counters> {
     let counters: Arc<Counters> = Arc::default();
     let gpu = CanvasGpu {
+        software: render_state.adapter.get_info().device_type == wgpu::DeviceType::Cpu,
         pipelines: Pipelines::new(&render_state.device, render_state.target_format),
         linear_target: render_state.target_format.is_srgb(),
         images: HashMap::new(),
@@ -70,6 +71,8 @@ struct CanvasGpu {
     pipelines: Pipelines,
     /// Whether the framebuffer wants linear values.
     linear_target: bool,
+    /// The graphics adapter is the CPU.
+    software: bool,
     images: HashMap<u64, Kept<ImageTextures>>,
     sets: HashMap<u64, Kept<SetBuffers>>,
     views: HashMap<egui::Id, callback::ViewSlot>,
@@ -98,5 +101,30 @@ fn trim<T>(cache: &mut HashMap<u64, Kept<T>>, limit: u64, now: u64) {
             return;
         };
         total -= kept.bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_drawn_least_recently_is_freed_but_never_what_is_on_the_screen() {
+        let kept = |last_draw| Kept {
+            value: (),
+            bytes: 10,
+            last_draw,
+        };
+        let mut cache: HashMap<u64, Kept<()>> = (0..6).map(|id| (id, kept(10 * id))).collect();
+        let left = |cache: &HashMap<u64, Kept<()>>| {
+            let mut ids: Vec<u64> = cache.keys().copied().collect();
+            ids.sort_unstable();
+            ids
+        };
+        trim(&mut cache, 35, 55);
+        assert_eq!(left(&cache), [3, 4, 5]);
+        // 4 and 5 were drawn within the last draws: they stay beyond the limit.
+        trim(&mut cache, 0, 55);
+        assert_eq!(left(&cache), [4, 5]);
     }
 }

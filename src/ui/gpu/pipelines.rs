@@ -9,7 +9,10 @@ pub(super) const IMAGE_FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8U
 pub(super) struct Pipelines {
     pub(super) tiles: wgpu::RenderPipeline,
     pub(super) levels: wgpu::RenderPipeline,
+    /// Four samples a pixel.
     pub(super) masks: wgpu::RenderPipeline,
+    /// One sample a pixel.
+    pub(super) masks_fast: wgpu::RenderPipeline,
     pub(super) view_layout: wgpu::BindGroupLayout,
     pub(super) image_layout: wgpu::BindGroupLayout,
     pub(super) runs_layout: wgpu::BindGroupLayout,
@@ -48,6 +51,20 @@ impl Pipelines {
         let overlay =
             device.create_shader_module(wgpu::include_wgsl!("../../../shaders/mask_overlay.wgsl"));
         let tile = wgpu::vertex_attr_array![0 => Float32x4];
+        let masks = |fragment| {
+            let recipe = Recipe {
+                module: &overlay,
+                entries: ["mask_vertex", fragment],
+                layouts: &[Some(&view_layout), Some(&runs_layout)],
+                buffers: &[
+                    Some(per_instance(masks::BOX_STRIDE, &masks::BOX_ATTRIBUTES)),
+                    Some(per_instance(masks::STYLE_STRIDE, &masks::STYLE_ATTRIBUTES)),
+                ],
+                format: target,
+                blend: Some(PREMULTIPLIED),
+            };
+            recipe.build(device)
+        };
         Self {
             tiles: Recipe {
                 module: &image,
@@ -67,18 +84,8 @@ impl Pipelines {
                 blend: None,
             }
             .build(device),
-            masks: Recipe {
-                module: &overlay,
-                entries: ["mask_vertex", "mask_fragment"],
-                layouts: &[Some(&view_layout), Some(&runs_layout)],
-                buffers: &[
-                    Some(per_instance(masks::BOX_STRIDE, &masks::BOX_ATTRIBUTES)),
-                    Some(per_instance(masks::STYLE_STRIDE, &masks::STYLE_ATTRIBUTES)),
-                ],
-                format: target,
-                blend: Some(PREMULTIPLIED),
-            }
-            .build(device),
+            masks: masks("mask_fragment"),
+            masks_fast: masks("mask_fragment_fast"),
             smooth: sampler(device, wgpu::FilterMode::Linear),
             nearest: sampler(device, wgpu::FilterMode::Nearest),
             view_layout,

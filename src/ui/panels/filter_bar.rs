@@ -30,8 +30,6 @@ pub fn filter_bar_ui(ui: &mut Ui, doc: &Document, view: &mut ViewState, has_pred
     });
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = theme::GRID;
-        // The text begins where the fields above begin.
-        ui.add_space(-theme::GRID);
         sort_button(ui, view);
         direction_button(ui, view);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -142,12 +140,14 @@ fn sort_button(ui: &mut Ui, view: &mut ViewState) {
     let c = theme::colours(ui);
     let label = view.query.sort.label();
     let text = format!("{label}  {}", icons::CARET_DOWN);
-    let button = Button::new(RichText::new(text).color(c.weak))
-        .frame_when_inactive(false)
-        .min_size(vec2(0.0, CHIP));
-    ui.spacing_mut().button_padding.x = theme::GRID;
+    // Without a frame the text begins where the fields above begin.
     let response = ui
-        .add(button)
+        .scope(|ui| {
+            ui.visuals_mut().widgets.inactive.fg_stroke.color = c.weak;
+            let button = Button::new(text).frame(false).min_size(vec2(0.0, CHIP));
+            ui.add(button)
+        })
+        .inner
         .accessible_name(format!("Sort by: {label}"))
         .on_hover_text("What orders the gallery");
     Popup::menu(&response).show(|ui| {

@@ -1,6 +1,6 @@
 //! The sheet of keys, under `?`.
 
-use egui::{Grid, Id};
+use egui::Grid;
 
 use crate::ui::command::{Command, Group};
 use crate::ui::{keys, theme, widgets};
@@ -9,8 +9,7 @@ const COLUMN: f32 = 330.0;
 
 /// Draws it; true when it is to be closed.
 pub fn keys_sheet_ui(ctx: &egui::Context) -> bool {
-    let backdrop = theme::of(ctx.theme() == egui::Theme::Dark).backdrop;
-    let modal = egui::Modal::new(Id::unique("keys")).backdrop_color(backdrop);
+    let modal = widgets::modal(ctx, "keys", 16);
     let height = ctx.content_rect().height() - 96.0;
     let response = modal.show(ctx, |ui| {
         ui.set_width(2.0 * COLUMN + 6.0 * theme::GRID);
@@ -18,6 +17,7 @@ pub fn keys_sheet_ui(ctx: &egui::Context) -> bool {
         ui.add_space(2.0 * theme::GRID);
         egui::ScrollArea::vertical()
             .max_height(height)
+            .min_scrolled_height(height)
             .show(ui, |ui| {
                 ui.horizontal_top(|ui| {
                     column(ui, &[Group::Go, Group::File, Group::Model]);

@@ -1,6 +1,6 @@
 //! The settings: theme, size of the interface, the cache.
 
-use egui::{Id, Ui};
+use egui::Ui;
 
 use crate::document::Document;
 use crate::document::settings::Settings;
@@ -20,8 +20,7 @@ pub fn settings_ui(
     view: &ViewState,
     out: &mut CommandQueue,
 ) -> bool {
-    let backdrop = theme::of(ctx.theme() == egui::Theme::Dark).backdrop;
-    let modal = egui::Modal::new(Id::unique("settings")).backdrop_color(backdrop);
+    let modal = widgets::modal(ctx, "settings", 16);
     let response = modal.show(ctx, |ui| {
         ui.set_width(WIDTH);
         ui.label(widgets::strong("Settings", theme::HEADING));

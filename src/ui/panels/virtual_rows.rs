@@ -16,6 +16,8 @@ const OVERDRAW: f32 = 3.0;
 #[derive(Clone, Copy, Default)]
 struct State {
     offset: f64,
+    pitch: f64,
+    rows: usize,
 }
 
 /// A list of rows of equal height.
@@ -39,6 +41,11 @@ impl VirtualRows {
         let height = f64::from(rect.height());
         let most = (self.rows as f64 * pitch - height).max(0.0);
         let mut state: State = ui.data(|data| data.get_temp(id)).unwrap_or_default();
+        if state.pitch != pitch && state.pitch > 0.0 {
+            // Another width: the same part of the list stays in view.
+            state.offset *= self.rows as f64 * pitch / (state.rows.max(1) as f64 * state.pitch);
+        }
+        (state.pitch, state.rows) = (pitch, self.rows);
         if most > 0.0 && ui.rect_contains_pointer(rect) {
             state.offset -= f64::from(take_scroll(ui));
         }

@@ -42,7 +42,7 @@ impl Naming {
             Self::Mmdet1 => "mmdetection 1",
             Self::TorchBackbone => "a ResNet backbone (torchvision)",
             Self::MindsporeBackbone => "a ResNet backbone (MindSpore)",
-            Self::Unknown => "unknown names",
+            Self::Unknown => "no program that is known",
         }
     }
 }

@@ -77,12 +77,12 @@ pub enum TorchError {
         what: &'static str,
     },
     /// Sizes, strides and storage contradict each other.
-    #[error("PyTorch: {name}: {source}")]
+    #[error("PyTorch: {name}: {problem}")]
     Tensor {
         /// Name in the state_dict.
         name: String,
         /// What contradicts.
-        source: TensorError,
+        problem: TensorError,
     },
     /// More tensors than any model has.
     #[error("PyTorch: {count} tensors, at most {limit} are read")]

@@ -51,9 +51,9 @@ pub(super) fn array(
     } else {
         RawTensor::contiguous(dtype, shape, vec![data])
     };
-    tensor.map_err(|source| TorchError::Tensor {
+    tensor.map_err(|problem| TorchError::Tensor {
         name: name.into(),
-        source,
+        problem,
     })
 }
 

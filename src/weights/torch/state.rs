@@ -164,9 +164,9 @@ fn rebuild(
         storage.dtype
     };
     let dtype = dtype.ok_or_else(|| malformed("the tensor's element type"))?;
-    let failed = |source| TorchError::Tensor {
+    let failed = |problem| TorchError::Tensor {
         name: name.into(),
-        source,
+        problem,
     };
     let offset = natural("offset", pickle.int(offset))
         .ok_or_else(|| malformed("the tensor's offset"))?
