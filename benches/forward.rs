@@ -16,11 +16,8 @@ use candle_core::{Device, Tensor};
 use maskscope::config::{Config, Dialect, Style};
 use maskscope::model::{Detector, InputBatch};
 use maskscope::structures::{ClassTable, ImageTransform, Size};
+use maskscope::weights::formula::{formula_input, formula_weights};
 use maskscope::weights::{IouHead, LoadedCheckpoint};
-use serde_json::json;
-
-#[path = "../tests/golden/formula.rs"]
-mod formula;
 
 const SIZE: Size = Size {
     width: 1024,
@@ -40,25 +37,9 @@ const STAGES: [&str; 6] = [
 fn checkpoint() -> LoadedCheckpoint {
     let mut config = Config::default();
     config.backbone.style = Style::Pytorch;
-    let root2 = std::f64::consts::SQRT_2;
-    let gains = json!([
-        ["downsample.0", 1.0],
-        [".conv3.weight", root2],
-        ["lateral_convs", 0.5],
-        ["fpn_convs", 1.0],
-        ["rpn_conv", root2],
-        ["rpn_cls", 2.0],
-        ["rpn_reg", 0.4],
-        ["fc_cls", 4.0],
-        ["fc_reg", 1.0],
-        ["conv_logits", 2.0],
-        ["fc_mask_iou", 0.3],
-        ["", root2],
-    ]);
-    let rules = json!({ "gains": gains, "background_bias": 17.5 });
     LoadedCheckpoint {
         path: "formula".into(),
-        weights: formula::weights(&config, &rules),
+        weights: formula_weights(&config),
         config,
         dialect: Dialect::Mindspore,
         classes: ClassTable::default(),
@@ -127,7 +108,7 @@ fn main() {
     let config = checkpoint.config.clone();
     drop(checkpoint);
     maskscope::alloc::release();
-    let image = formula::image(SIZE.height, SIZE.width);
+    let image = formula_input(SIZE.height, SIZE.width);
     let images = Tensor::from_vec(image, (1, 3, SIZE.height, SIZE.width), &Device::Cpu);
     let input = InputBatch {
         images: images.expect("as many values as the shape says"),

@@ -10,7 +10,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("document", &["jobs", "coco", "config", "structures"]),
     (
         "jobs",
-        &["model", "weights", "data", "coco", "config", "structures"],
+        &[
+            "model",
+            "weights",
+            "data",
+            "coco",
+            "config",
+            "structures",
+            "alloc",
+        ],
     ),
     ("model", &["ops", "weights", "config", "structures"]),
     ("weights", &["config", "structures"]),
@@ -38,7 +46,7 @@ const HOMES: &[(&str, &str, &str)] = &[
     ("IoU of boxes", "src/structures/boxes.rs", "-inter)"),
     ("box coder's clamp", "src/model/box_coder.rs", "0.016"),
     ("RLE string codec", "src/coco/rle_string.rs", "0x20"),
-    ("OKLCH to sRGB", "src/ui/colour.rs", "4.076741"),
+    ("OKLCH to sRGB", "src/ui/colour.rs", "4.076_741"),
 ];
 
 const LONGEST_FILE: usize = 600;

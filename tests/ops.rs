@@ -375,7 +375,7 @@ fn masks_of_unusable_boxes_are_empty() {
 }
 
 /// Detections of an image, their boxes as small and large as objects of COCO are, their masks smooth or noise.
-pub fn detections(count: usize, image: Size) -> Vec<MaskedBox> {
+fn detections(count: usize, image: Size) -> Vec<MaskedBox> {
     let mut state = 7u64;
     let mut random = move || {
         state = state

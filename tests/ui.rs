@@ -113,13 +113,15 @@ fn every_command_has_a_name_of_its_own() {
 #[test]
 fn the_palette_lists_and_finds() {
     let mut window = fresh();
+    let count =
+        |window: &Window, command: &Command| window.query_all_by_label(&command.label()).count();
+    let commands = Command::listed();
+    let before: Vec<usize> = commands.iter().map(|it| count(&window, it)).collect();
     press(&mut window, Modifiers::COMMAND, Key::K);
-    window.get_by_label("Command palette");
-    for command in Command::listed() {
+    for (command, before) in commands.iter().zip(before) {
         let is_left_out = matches!(command, Command::TogglePalette | Command::Escape);
-        let label = command.label();
-        let found = window.query_all_by_label(&label).count();
-        assert_eq!(found == 0, is_left_out, "{label}: {found}");
+        let added = count(&window, command) - before;
+        assert_eq!(added, usize::from(!is_left_out), "{command:?}");
     }
     window.get_by_label("Command palette").type_text("colmsk");
     window.step();
@@ -201,7 +203,11 @@ fn settings_come_back() {
     assert_eq!(view.style.colour_by, ColourBy::Score);
     assert!(view.style.boxes);
     assert_eq!(view.layers, Layers::GroundTruth);
-    assert_eq!(window.ctx.theme(), egui::Theme::Light);
+    // The harness sets a theme of its own over the window's.
+    let remembered = &window.state().document().settings().view;
+    assert_eq!(remembered["theme"], "light");
+    window.ctx.set_theme(egui::Theme::Light);
+    window.step();
     shot(&mut window, "light");
 }
 
@@ -335,8 +341,11 @@ fn open_detect_select_filter_colour_export_and_open_again() {
     shot(&mut window, "reopened");
 }
 
-/// Name, class name, scores and mask of every prediction.
-fn predictions(app: &App) -> Vec<(String, String, f64, Option<f64>, f64, Vec<u32>)> {
+/// Name, class name, scores and mask.
+type Prediction = (String, String, f64, Option<f64>, f64, Vec<u32>);
+
+/// Every prediction of the open images.
+fn predictions(app: &App) -> Vec<Prediction> {
     let mut all = Vec::new();
     for image in app.document().images() {
         let name = image

@@ -179,6 +179,8 @@ impl InferJob {
                     InferEvent::Fatal("the job broke; the log holds the details".into())
                 });
                 worker.finish(last);
+                // What the network's tensors left waiting goes back to the system.
+                crate::alloc::release();
             });
         if let Err(error) = started {
             shared.finish(InferEvent::Fatal(format!("cannot start a thread: {error}")));

@@ -104,6 +104,7 @@ impl Detector {
         let params = &Params {
             weights: &checkpoint.weights,
             device,
+            sums: params::sums(config.neck.fpn.out_channels),
         };
         Ok(Self {
             backbone: ResNet::new(params, &config.backbone)?,

@@ -5,7 +5,7 @@
 use candle_core::{Device, Tensor};
 
 use super::ModelError;
-use crate::ops::conv2d::{Activation, Conv2d, Deconv2x2, Linear};
+use crate::ops::conv2d::{Activation, Conv2d, Deconv2x2, Linear, Sums};
 use crate::weights::Weights;
 
 const BATCH_NORM_EPSILON: f64 = 1e-5; // mmdetection and MindSpore
@@ -52,6 +52,20 @@ pub(super) fn padding(kernel: usize) -> usize {
 pub(super) struct Params<'a> {
     pub(super) weights: &'a Weights,
     pub(super) device: &'a Device,
+    pub(super) sums: Sums,
+}
+
+/// Pyramid channels below which a model adds up in f64: it costs little there, and heads scaled up for so few channels
+/// turn the rounding of a long f32 sum into another decision at a threshold.
+const NARROW: usize = 64;
+
+/// How a model with so many pyramid channels adds up.
+pub(super) fn sums(pyramid_channels: usize) -> Sums {
+    if pyramid_channels < NARROW {
+        Sums::F64
+    } else {
+        Sums::F32
+    }
 }
 
 impl Params<'_> {
@@ -103,7 +117,7 @@ impl Params<'_> {
     ) -> Result<Linear, ModelError> {
         let weight = self.tensor(&format!("{name}.weight"), &[outputs, inputs])?;
         let bias = self.tensor(&format!("{name}.bias"), &[outputs])?;
-        Ok(Linear::new(weight, bias, activation)?)
+        Ok(Linear::new(weight, bias, activation)?.with_sums(self.sums)?)
     }
 
     /// A 2×2 deconvolution with `{name}.weight` (I,O,2,2) and `{name}.bias` (O).
@@ -116,7 +130,7 @@ impl Params<'_> {
     ) -> Result<Deconv2x2, ModelError> {
         let weight = self.tensor(&format!("{name}.weight"), &[inputs, outputs, 2, 2])?;
         let bias = self.tensor(&format!("{name}.bias"), &[outputs])?;
-        Ok(Deconv2x2::new(weight, bias, activation)?)
+        Ok(Deconv2x2::new(weight, bias, activation)?.with_sums(self.sums)?)
     }
 
     /// One tensor on the device.
@@ -135,13 +149,8 @@ impl Params<'_> {
         let weight = Tensor::from_vec(weight, &shape.weight(), self.device)?;
         let bias = Tensor::from_vec(bias, shape.outputs, self.device)?;
         let padding = padding(shape.kernel);
-        Ok(Conv2d::new(
-            weight,
-            bias,
-            shape.stride,
-            padding,
-            activation,
-        )?)
+        let conv = Conv2d::new(weight, bias, shape.stride, padding, activation)?;
+        Ok(conv.with_sums(self.sums)?)
     }
 
     fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {

@@ -18,7 +18,7 @@ use super::theme;
 use super::view::ViewState;
 use crate::document::images::ImageServiceOptions;
 use crate::document::settings::Settings;
-use crate::document::{Document, ModelRequest, NoticeKind};
+use crate::document::{Document, ModelRequest, NoticeKind, SourceKind};
 
 /// How the window starts.
 #[derive(Clone, Debug, Default)]
@@ -137,7 +137,9 @@ impl App {
             self.view.hovered = None;
             self.view.gallery.clear();
             self.view.scroll_to_selected = true;
-            if let Some(source) = self.document.source() {
+            let source = self.document.source();
+            // The demo has a button of its own at the next start.
+            if let Some(source) = source.filter(|source| source.kind != SourceKind::Demo) {
                 self.shell.memory.last_source = Some(source.path.clone());
             }
         }

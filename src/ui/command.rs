@@ -364,7 +364,6 @@ impl Command {
             | Self::ZoomOneToOne
             | Self::ZoomIn
             | Self::ZoomOut
-            | Self::CycleGroundTruth
             | Self::RevealImage => view.image.is_some(),
             _ => true,
         }

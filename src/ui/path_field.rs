@@ -150,7 +150,17 @@ impl PathField {
         }) = &self.listing
         {
             ui.colored_label(c.warning, error);
+        } else if self.ask == Ask::Export && self.is_there() {
+            ui.colored_label(c.warning, "This file exists and will be replaced");
         }
+    }
+
+    /// Whether the folder that was read has a file of the name that is typed.
+    fn is_there(&self) -> bool {
+        let (_, name) = split(&self.text);
+        let entries = self.listing.as_ref().and_then(|l| l.entries.as_ref());
+        let entries = entries.and_then(|entries| entries.as_deref().ok());
+        entries.is_some_and(|all| all.iter().any(|it| it.name == name.trim() && !it.is_folder))
     }
 
     fn buttons_ui(&self, ui: &mut egui::Ui) -> Option<Answer> {

@@ -155,7 +155,10 @@ impl Memory {
         self.gallery = sane(self.gallery, 160.0, 1_000.0, theme::GALLERY);
         self.inspector = sane(self.inspector, 240.0, 1_000.0, theme::INSPECTOR);
         self.opacity = sane(self.opacity, 0.0, 1.0, 0.45);
-        self.threshold = f64::from(sane(self.threshold as f32, 0.0, 1.0, 0.0));
+        self.threshold = match self.threshold.is_finite() {
+            true => self.threshold.clamp(0.0, 1.0),
+            false => 0.0,
+        };
         self
     }
 

@@ -1,5 +1,6 @@
 //! Decoding: every row of the table in semantics.md 2.1, and files that are not what they claim.
 
+use crate::support::hang::HANG;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
@@ -371,7 +372,7 @@ fn huge_claims_are_refused_before_memory_is_taken() {
         let error = try_decode(&bytes).unwrap_err();
         assert!(matches!(error, ImageError::Broken { .. }), "{error}");
     }
-    assert!(start.elapsed().as_secs_f64() < 1.0, "{:?}", start.elapsed());
+    assert!(start.elapsed() < HANG, "{:?}", start.elapsed());
     assert!(try_decode(&png_claiming(0, 5)).is_err());
 }
 

@@ -10,7 +10,6 @@ use maskscope::structures::{BoxXyxy, ClassTable, ImageTransform, Rle, Size};
 use maskscope::weights::{IouHead, LoadedCheckpoint, Weights};
 use serde_json::Value;
 
-use super::matching::Selection;
 use crate::support::fixtures::{self, Tensors};
 
 pub const DIALECTS: [Dialect; 2] = [Dialect::Mmdet, Dialect::Mindspore];
@@ -109,11 +108,6 @@ impl ModelCase {
         Detector::new(&self.checkpoint(dialect), &Device::Cpu).unwrap()
     }
 
-    /// How detections are selected.
-    pub fn selection(&self) -> Selection {
-        selection(&self.config)
-    }
-
     /// Every picture; fails where there is none.
     pub fn images(&self) -> Vec<ImageCase> {
         let read = |index: usize| {
@@ -131,15 +125,6 @@ impl ModelCase {
             self.folder.display()
         );
         images
-    }
-}
-
-/// How detections are selected under a configuration.
-pub fn selection(config: &Config) -> Selection {
-    let rules = &config.test_cfg.rcnn;
-    Selection {
-        iou_threshold: rules.iou_threshold,
-        max: rules.max_per_img,
     }
 }
 

@@ -15,7 +15,7 @@ use maskscope::weights::{IouHead, LoadedCheckpoint};
 use serde_json::Value;
 
 use super::case::{self, DIALECTS, MAPS, MASK_PIXELS, Tolerances, flat, variant};
-use super::matching::{Matched, Scored, Selection, matches};
+use super::matching::{Matched, Scored, matches};
 use crate::support::compare::Deviation;
 use crate::support::fixtures::{self, Tensors};
 
@@ -231,10 +231,6 @@ impl Heads<'_> {
                 scores: want_scores,
                 labels: &[],
             },
-            Selection {
-                iou_threshold: self.config.test_cfg.rpn.iou_threshold,
-                max: count,
-            },
         );
         let scores = matched.got(&found.scores);
         let want = matched.want(want_scores);
@@ -266,7 +262,6 @@ impl Heads<'_> {
                 scores: self.floats("det_scores"),
                 labels: &self.golden.labels(self.dialect),
             },
-            case::selection(self.config),
         );
         let ious: Vec<f32> = masked
             .iter()

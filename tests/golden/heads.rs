@@ -57,7 +57,7 @@ fn golden_box_head_outputs() {
 #[test]
 fn golden_detections_from_stored_outputs() {
     for dialect in DIALECTS {
-        each_image(dialect, |case, detector, image| {
+        each_image(dialect, |_, detector, image| {
             let outputs = BoxOutputs {
                 logits: image.candle(&format!("{}.box_logits", variant(dialect))),
                 deltas: image.candle(&format!("{}.box_deltas", variant(dialect))),
@@ -84,7 +84,6 @@ fn golden_detections_from_stored_outputs() {
                     scores: want_scores,
                     labels: &image.labels(dialect),
                 },
-                case.selection(),
             );
             let what = format!("{what}'s scores");
             Deviation::of(&what, &matched.got(&scores), &matched.want(want_scores))

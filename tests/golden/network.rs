@@ -3,7 +3,7 @@
 use maskscope::config::Dialect;
 
 use super::case::{DIALECTS, MAPS, TINY, each_image, flat, variant};
-use super::matching::{Scored, Selection, matches};
+use super::matching::{Scored, matches};
 use crate::support::compare::Deviation;
 
 #[test]
@@ -65,10 +65,6 @@ fn golden_proposals() {
                     boxes: &image.boxes(dialect, "proposals"),
                     scores: want_scores,
                     labels: &[],
-                },
-                Selection {
-                    iou_threshold: rules.iou_threshold,
-                    max: rules.max_per_img,
                 },
             );
             let what = format!("{what}' scores");

@@ -9,7 +9,7 @@ use maskscope::structures::{BoxXyxy, Detection, ImageTransform, Rle, Size};
 use super::case::{
     DIALECTS, ImageCase, MASK_PIXELS, ModelCase, PICTURE_PIXELS, TINY, each_image, variant,
 };
-use super::matching::{Matched, Scored, Selection, matches};
+use super::matching::{Matched, Scored, matches};
 use crate::support::compare::Deviation;
 
 fn detect(
@@ -70,7 +70,7 @@ impl Reference {
 }
 
 /// Everything that `detect` returns against the reference.
-fn check(what: &str, found: &[Detection], want: &Reference, selection: Selection) {
+fn check(what: &str, found: &[Detection], want: &Reference) {
     assert!(!found.is_empty(), "{what}: nothing found");
     assert!(
         found.windows(2).all(|pair| pair[0].score >= pair[1].score),
@@ -78,7 +78,7 @@ fn check(what: &str, found: &[Detection], want: &Reference, selection: Selection
     );
     let got = Reference::of(found);
     let title = format!("{what} boxes_original");
-    let matched = matches(&title, &got.scored(), &want.scored(), selection);
+    let matched = matches(&title, &got.scored(), &want.scored());
     for (part, got, want) in [
         ("det_scores", &got.scores, &want.scores),
         ("mask_iou", &got.mask_ious, &want.mask_ious),
@@ -120,15 +120,10 @@ fn differing(a: &Rle, b: &Rle) -> u64 {
 #[test]
 fn golden_detections_from_input_tensor() {
     for dialect in DIALECTS {
-        each_image(dialect, |case, detector, image| {
+        each_image(dialect, |_, detector, image| {
             let found = detect(detector, image.candle("input"), vec![image.transform()]);
             let what = format!("{} {}", image.name, variant(dialect));
-            check(
-                &what,
-                &found[0],
-                &Reference::stored(image, dialect),
-                case.selection(),
-            );
+            check(&what, &found[0], &Reference::stored(image, dialect));
         });
     }
 }
@@ -175,12 +170,7 @@ fn golden_detections_from_picture() {
             let images =
                 Tensor::from_vec(prepared.planes, input.shape.as_slice(), &Device::Cpu).unwrap();
             let found = detect(detector, images, vec![prepared.transform]);
-            check(
-                &what,
-                &found[0],
-                &Reference::stored(image, dialect),
-                case.selection(),
-            );
+            check(&what, &found[0], &Reference::stored(image, dialect));
         });
     }
 }
@@ -219,12 +209,7 @@ fn a_batch_gives_what_its_images_give_alone() {
             for ((row, transform), together) in rows.iter().zip(transforms).zip(together) {
                 let alone = detect(&detector, row.clone(), vec![transform]);
                 let what = format!("{} {} in a batch", case.name, variant(dialect));
-                check(
-                    &what,
-                    &together,
-                    &Reference::of(&alone[0]),
-                    case.selection(),
-                );
+                check(&what, &together, &Reference::of(&alone[0]));
             }
         }
     }

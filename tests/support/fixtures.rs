@@ -42,7 +42,7 @@ pub fn model_folders() -> Vec<PathBuf> {
     let mut found = BTreeMap::new();
     let roots = chosen_root().map_or_else(roots, |root| vec![root]);
     for root in &roots {
-        let Ok(entries) = std::fs::read_dir(&root) else {
+        let Ok(entries) = std::fs::read_dir(root) else {
             continue;
         };
         for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {

@@ -2,4 +2,5 @@
 
 pub mod compare;
 pub mod fixtures;
+pub mod hang;
 pub mod memory;

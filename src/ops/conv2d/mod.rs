@@ -1,7 +1,8 @@
 //! Convolution with bias, residual and ReLU fused: the hot path of the network.
 //!
 //! On the CPU in f32 these layers run on kernels of their own: Winograd for 3×3 of stride 1, panels for the rest, one
-//! micro kernel below both (AVX-512, AVX2 or plain, chosen at run time). Elsewhere they are candle's operations.
+//! micro kernel below both (AVX-512, AVX2 or plain, chosen at run time). Elsewhere they are candle's operations. A layer
+//! made `Sums::F64` adds up in f64 and rounds once, for narrow models whose heads amplify rounding.
 //!
 //! Axes: N images or RoIs, I and O channels, H and W.
 
@@ -50,6 +51,15 @@ impl Activation {
     }
 }
 
+/// How a layer adds up. Input, weights and output are f32 in both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sums {
+    /// In f32 on the fast kernels.
+    F32,
+    /// In f64, rounded once: slower by an order, for models so narrow that it does not matter.
+    F64,
+}
+
 /// A convolution layer with its weights prepared once.
 #[derive(Debug, Clone)]
 pub struct Conv2d(Weighted);
@@ -65,6 +75,11 @@ impl Conv2d {
     ) -> Result<Self> {
         let kind = Kind::Conv { stride, padding };
         Ok(Self(Weighted::new(kind, weight, bias, activation)?))
+    }
+
+    /// The same layer with sums of another kind.
+    pub fn with_sums(self, sums: Sums) -> Result<Self> {
+        Ok(Self(self.0.with_sums(sums)?))
     }
 
     /// (N,I,H,W) -> (N,O,H',W'), `activation(conv(x) + bias)`.
@@ -89,6 +104,11 @@ impl Linear {
         Ok(Self(weighted))
     }
 
+    /// The same layer with sums of another kind.
+    pub fn with_sums(self, sums: Sums) -> Result<Self> {
+        Ok(Self(self.0.with_sums(sums)?))
+    }
+
     /// (R,I) -> (R,O), `activation(x·Wᵀ + bias)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.0.forward(x)
@@ -106,6 +126,11 @@ impl Deconv2x2 {
         Ok(Self(weighted))
     }
 
+    /// The same layer with sums of another kind.
+    pub fn with_sums(self, sums: Sums) -> Result<Self> {
+        Ok(Self(self.0.with_sums(sums)?))
+    }
+
     /// (R,I,H,W) -> (R,O,2H,2W): `out[o, 2y+i, 2x+j] = b[o] + Σ_c in[c,y,x]·W[c,o,i,j]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.0.forward(x)
@@ -114,22 +139,41 @@ impl Deconv2x2 {
 
 /// The three layers: what they share.
 #[derive(Debug, Clone)]
-struct Weighted(Frozen);
+struct Weighted {
+    frozen: Frozen,
+    /// Weight and bias in f64 where sums are.
+    wide: Option<(Tensor, Tensor)>,
+}
 
 impl Weighted {
     fn new(kind: Kind, weight: Tensor, bias: Tensor, activation: Activation) -> Result<Self> {
-        Ok(Self(Frozen {
+        let frozen = Frozen {
             layer: Layer { kind, activation },
             weight: weight.contiguous()?,
             bias: bias.contiguous()?,
             prepared: Arc::new(Prepared::default()),
-        }))
+        };
+        Ok(Self { frozen, wide: None })
+    }
+
+    fn with_sums(mut self, sums: Sums) -> Result<Self> {
+        self.wide = match sums {
+            Sums::F32 => None,
+            Sums::F64 => {
+                let wide = |tensor: &Tensor| tensor.to_dtype(DType::F64);
+                Some((wide(&self.frozen.weight)?, wide(&self.frozen.bias)?))
+            }
+        };
+        Ok(self)
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let own = &self.0;
-        if !self.is_fast(x) {
-            own.layer.activation.forward(self.plain_sum(x)?)
+        let own = &self.frozen;
+        if let Some(wide) = &self.wide {
+            let sum = self.plain_sum(&x.to_dtype(DType::F64)?, wide)?;
+            own.layer.activation.forward(sum)?.to_dtype(x.dtype())
+        } else if !self.is_fast(x) {
+            own.layer.activation.forward(self.narrow_sum(x)?)
         } else if self.is_trainable() {
             x.contiguous()?
                 .apply_op3(&own.weight, &own.bias, Trainable(own.layer))
@@ -139,11 +183,14 @@ impl Weighted {
     }
 
     fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        let own = &self.0;
-        if !self.is_fast(x) || !is_cpu_f32(residual) {
-            own.layer
-                .activation
-                .forward((self.plain_sum(x)? + residual)?)
+        let own = &self.frozen;
+        if let Some(wide) = &self.wide {
+            let sum = self.plain_sum(&x.to_dtype(DType::F64)?, wide)?;
+            let sum = (sum + residual.to_dtype(DType::F64)?)?;
+            own.layer.activation.forward(sum)?.to_dtype(x.dtype())
+        } else if !self.is_fast(x) || !is_cpu_f32(residual) {
+            let sum = (self.narrow_sum(x)? + residual)?;
+            own.layer.activation.forward(sum)
         } else if self.is_trainable() {
             let layer = Layer {
                 activation: Activation::None,
@@ -161,18 +208,21 @@ impl Weighted {
 
     /// Whether the kernels of this module can do it.
     fn is_fast(&self, x: &Tensor) -> bool {
-        is_cpu_f32(x) && is_cpu_f32(&self.0.weight) && is_cpu_f32(&self.0.bias)
+        is_cpu_f32(x) && is_cpu_f32(&self.frozen.weight) && is_cpu_f32(&self.frozen.bias)
     }
 
     /// Whether a gradient may be asked of the weights; then they may also change, and nothing is prepared.
     fn is_trainable(&self) -> bool {
-        self.0.weight.track_op() || self.0.bias.track_op()
+        self.frozen.weight.track_op() || self.frozen.bias.track_op()
+    }
+
+    fn narrow_sum(&self, x: &Tensor) -> Result<Tensor> {
+        self.plain_sum(x, &(self.frozen.weight.clone(), self.frozen.bias.clone()))
     }
 
     /// The sum with bias by candle's operations.
-    fn plain_sum(&self, x: &Tensor) -> Result<Tensor> {
-        let (weight, bias) = (&self.0.weight, &self.0.bias);
-        match self.0.layer.kind {
+    fn plain_sum(&self, x: &Tensor, (weight, bias): &(Tensor, Tensor)) -> Result<Tensor> {
+        match self.frozen.layer.kind {
             Kind::Conv { stride, padding } => x
                 .conv2d(weight, padding, stride, 1, 1)?
                 .broadcast_add(&bias.reshape((1, (), 1, 1))?),

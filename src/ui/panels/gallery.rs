@@ -51,9 +51,9 @@ pub fn gallery_ui(
     let columns = (((width + GAP) / (MIN_CELL + GAP)) as usize).max(1);
     let cell = (width - GAP * (columns - 1) as f32) / columns as f32;
     let height = (cell * CELL_ASPECT).round();
-    let reveal = std::mem::take(&mut view.scroll_to_selected)
-        .then(|| view.image)
-        .flatten()
+    let reveal = view
+        .image
+        .filter(|_| std::mem::take(&mut view.scroll_to_selected))
         .and_then(|image| view.gallery.iter().position(|&index| index == image))
         .map(|place| place / columns);
     let rows = VirtualRows {

@@ -6,6 +6,7 @@ use crate::ui::command::{Command, Group};
 use crate::ui::{keys, theme, widgets};
 
 const COLUMN: f32 = 330.0;
+const ROW: f32 = 18.0;
 
 /// Draws it; true when it is to be closed.
 pub fn keys_sheet_ui(ctx: &egui::Context) -> bool {
@@ -20,9 +21,9 @@ pub fn keys_sheet_ui(ctx: &egui::Context) -> bool {
             .min_scrolled_height(height)
             .show(ui, |ui| {
                 ui.horizontal_top(|ui| {
-                    column(ui, &[Group::Go, Group::File, Group::Model]);
+                    column(ui, &[Group::Go, Group::File, Group::Window]);
                     ui.add_space(4.0 * theme::GRID);
-                    column(ui, &[Group::View, Group::Window]);
+                    column(ui, &[Group::View, Group::Model]);
                 });
             });
     });
@@ -33,6 +34,7 @@ fn column(ui: &mut egui::Ui, groups: &[Group]) {
     let c = theme::colours(ui);
     ui.vertical(|ui| {
         ui.set_width(COLUMN);
+        ui.spacing_mut().interact_size.y = ROW;
         for group in groups {
             widgets::section(ui, group.label());
             Grid::new(group.label())

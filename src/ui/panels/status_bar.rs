@@ -148,6 +148,16 @@ fn rest_text(doc: &Document) -> String {
     let plural = if all == 1 { "" } else { "s" };
     let done = all - doc.outstanding().min(all);
     match done {
+        0 if matches!(doc.model(), ModelState::None) => {
+            let what = match doc.has_truth() {
+                true => "annotations only",
+                false => "nothing is detected",
+            };
+            format!(
+                "{} image{plural} · no checkpoint is loaded: {what}",
+                thousands(all)
+            )
+        }
         0 => format!("{} image{plural}", thousands(all)),
         _ if done == all => format!("{} image{plural} with predictions", thousands(all)),
         _ => format!(
