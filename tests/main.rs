@@ -22,7 +22,6 @@ mod infer;
 mod ops;
 #[cfg(feature = "gui")]
 mod panels;
-mod speed;
 mod support;
 #[cfg(feature = "gui")]
 mod ui;
