@@ -87,7 +87,11 @@ impl InstanceSet {
     pub fn new(detections: &[Detection], classes: &ClassTable) -> Arc<Self> {
         Self::build(detections, classes, |detection, name| {
             match detection.mask_iou {
-                Some(mask_iou) => format!("{name} {:.2} · {mask_iou:.2}", detection.score),
+                Some(mask_iou) => {
+                    // Clamped, as everywhere in the window.
+                    let mask_iou = mask_iou.clamp(0.0, 1.0);
+                    format!("{name} {:.2} · {mask_iou:.2}", detection.score)
+                }
                 None => format!("{name} {:.2}", detection.score),
             }
         })

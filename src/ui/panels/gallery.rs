@@ -275,7 +275,7 @@ fn badges(ui: &Ui, rect: Rect, image: &ImageEntry, summary: &Summary) {
         badge(ui, pos2(left, bottom), 0.0, &text, colour::LABEL_TEXT);
     }
     if let Some(best) = summary.best {
-        let text = format!("{best:.2}");
+        let text = format!("{:.2}", best.clamp(0.0, 1.0));
         badge(ui, pos2(end, bottom), 1.0, &text, colour::LABEL_TEXT);
     }
 }
