@@ -209,7 +209,12 @@ impl Document {
             return;
         };
         let images = running.progress.total - failed.min(running.progress.total);
-        let found = format!("{} instances in {images} images", running.detections);
+        let plural = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
+        let (instances, images) = (
+            plural(running.detections, "instance"),
+            plural(images, "image"),
+        );
+        let found = format!("{instances} in {images}");
         self.notices.push(match failed {
             0 => Notice::new(NoticeKind::Info, found),
             n => {
@@ -218,7 +223,7 @@ impl Document {
                     _ => None,
                 });
                 let details = failures.collect::<Vec<_>>().join("\n");
-                let text = format!("{found}; {n} images could not be used");
+                let text = format!("{found}; {} could not be used", plural(n, "image"));
                 Notice::new(NoticeKind::Warning, text).with_details(details)
             }
         });

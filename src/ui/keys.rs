@@ -211,7 +211,7 @@ pub fn collect(ctx: &egui::Context, overlay_open: bool, out: &mut CommandQueue) 
 }
 
 /// Tab walks through instances while an image is open and no widget has the focus; egui would move the focus with it.
-/// A click into a field or F6 gives the focus to a widget, Esc takes it away.
+/// A click into a field gives the focus to a widget, Esc takes it away.
 pub struct TabKeys {
     /// Whether Tab belongs to the instances now.
     is_ours: Arc<AtomicBool>,
