@@ -36,6 +36,22 @@ pub struct Palette {
     scroll: bool,
 }
 
+/// What does the same in a terminal; selectable, so that it can be copied.
+fn command_line_ui(ui: &mut egui::Ui, line: &str) {
+    ui.separator();
+    ui.add_space(theme::GRID);
+    ui.horizontal(|ui| {
+        ui.add_space(2.0 * theme::GRID);
+        ui.add(
+            egui::Label::new(egui::RichText::new(line).small())
+                .selectable(true)
+                .truncate(),
+        )
+        .on_hover_text("Does the same in a terminal");
+    });
+    ui.add_space(theme::GRID);
+}
+
 impl Palette {
     /// Draws it; true when it is to be closed.
     pub fn show(
@@ -57,6 +73,12 @@ impl Palette {
             self.field_ui(ui);
             if let Some(clicked) = self.list_ui(ui, &entries) {
                 chosen = entries.get(clicked);
+            }
+            let line = entries
+                .get(self.selected)
+                .and_then(|entry| entry.command.command_line(doc));
+            if let Some(line) = line {
+                command_line_ui(ui, &line);
             }
         });
         let chosen = chosen.filter(|entry| entry.enabled);
