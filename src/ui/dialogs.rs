@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::command::Command;
 use super::path_field::PathField;
-use crate::document::Document;
+use crate::document::{Document, SourceKind};
 
 /// A dialog that ends so quickly without an answer was never shown. One that ends later was cancelled, but only if it
 /// took the focus from the window: the search for a portal and for its substitute may take longer.
@@ -208,6 +208,8 @@ fn start_folder(ask: Ask, doc: &Document) -> Option<PathBuf> {
         Ask::Checkpoint => settings.recent_checkpoints.first().cloned(),
         _ => doc
             .source()
+            // The demo lies in a cache folder, where nobody keeps photos.
+            .filter(|source| source.kind != SourceKind::Demo)
             .map(|source| source.path.clone())
             .filter(|path| path.is_absolute())
             .or_else(|| settings.recent.first().cloned()),
