@@ -22,8 +22,9 @@ const CAP: usize = 1 << 30;
 const ALIGN: usize = 64;
 /// Sizes between two powers of two: a block is at most an eighth larger than asked for.
 const STEPS: usize = 8;
-/// Sizes from `LARGE` to 1 GiB; larger blocks are not kept.
-const CLASSES: usize = 10 * STEPS;
+/// Sizes from `LARGE` to 256 MiB, above every activation of one image. Larger blocks are not kept: the system has zeroed
+/// ones without touching them, which an image that claims more than it holds relies on.
+const CLASSES: usize = 8 * STEPS;
 
 /// Keeps large free blocks. The binary and the library's tests install it as the global allocator.
 #[derive(Debug)]
@@ -148,7 +149,6 @@ unsafe impl GlobalAlloc for KeepLarge {
         // SAFETY: the layout is not empty; a kept block is at least as large as asked for.
         unsafe {
             if block.is_null() {
-                // Fresh pages are zero already.
                 return System.alloc_zeroed(whole);
             }
             block.write_bytes(0, layout.size());

@@ -60,8 +60,7 @@ fn open_window(cli: &Cli) -> anyhow::Result<bool> {
         device: cli.shared.device.clone(),
         no_cache: cli.window.no_cache,
         settings: settings.ok(),
-    })
-    .map_err(cli::window::explain)?;
+    })?;
     Ok(true)
 }
 

@@ -157,7 +157,9 @@ fn a_set_has_ground_truth_and_predictions_are_measured() {
         document.classes().names,
         ["class1", "other", "class0", "class2"]
     );
+    let deadline = Instant::now() + Duration::from_secs(120);
     let truth = loop {
+        assert!(Instant::now() < deadline, "no annotations arrived");
         match document.truth(0) {
             TruthState::Ready(truth) => break truth,
             TruthState::Absent => panic!("the set has ground truth"),

@@ -1,5 +1,6 @@
 //! `maskscope inspect`: what a checkpoint holds, what maps where, what is missing.
 
+pub(super) use crate::structures::thousands;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -168,19 +169,6 @@ fn shape_text(shape: &[usize]) -> String {
     }
     let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
     sizes.join("x")
-}
-
-/// `60,789,760`.
-pub(super) fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

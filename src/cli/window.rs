@@ -1,4 +1,4 @@
-//! Before the window opens, and when it could not.
+//! Before the window opens.
 
 use anyhow::bail;
 
@@ -23,23 +23,6 @@ pub fn check_display() -> anyhow::Result<()> {
         "the window cannot open: {}. {advice} Commands such as `maskscope infer` need no display.",
         display.found
     )
-}
-
-/// Adds to a failed start of the window what the examination of the machine finds missing.
-#[cfg(feature = "gui")]
-pub fn explain(error: anyhow::Error) -> anyhow::Error {
-    use crate::jobs::doctor::{State, examine_display};
-
-    let display = examine_display();
-    match display.remedy.filter(|_| display.state == State::Missing) {
-        Some(remedy) => error.context(format!(
-            "{} On Debian and Ubuntu: apt install {}; on Fedora: dnf install {}",
-            remedy.advice,
-            remedy.debian.join(" "),
-            remedy.fedora.join(" ")
-        )),
-        None => error,
-    }
 }
 
 /// This build has no window.

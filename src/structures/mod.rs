@@ -6,6 +6,7 @@ mod detection;
 mod oklch;
 mod rle;
 mod size;
+mod text;
 mod transform;
 
 pub use boxes::{BoxXywh, BoxXyxy};
@@ -14,4 +15,5 @@ pub use detection::{Detection, MaskQuality};
 pub use oklch::{gamma_from_linear, linear_from_oklch};
 pub use rle::{Rle, RleError};
 pub use size::Size;
+pub use text::thousands;
 pub use transform::ImageTransform;

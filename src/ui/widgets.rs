@@ -1,5 +1,6 @@
 //! Small parts that several panels share: rows, quiet buttons, bars of state. Colours come from the theme.
 
+pub use crate::structures::thousands;
 use egui::{
     Align2, Color32, CornerRadius, FontId, Pos2, Rect, Response, Role, Sense, Ui, WidgetInfo, pos2,
     vec2,
@@ -177,19 +178,6 @@ pub fn section(ui: &mut Ui, text: &str) {
 /// Text in the heavier cut.
 pub fn strong(text: impl Into<String>, size: f32) -> egui::RichText {
     egui::RichText::new(text).font(FontId::new(size, fonts::semibold()))
-}
-
-/// 5000 as `5,000`.
-pub fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Documents that are made to break a reader.
 
-use crate::support::hang::HANG;
-use std::time::Instant;
+use crate::support::hang::Stopwatch;
+use std::time::Duration;
 
 use maskscope::config::{Config, PRESETS};
 
@@ -9,10 +9,10 @@ use super::error;
 
 /// Reads hostile text: an error in good time, no panic.
 fn refused(text: &str) -> String {
-    let start = Instant::now();
+    let start = Stopwatch::start();
     let message = error(text);
     assert!(
-        start.elapsed() < HANG,
+        start.elapsed() < Duration::from_secs(5),
         "{:?} for {:.40}",
         start.elapsed(),
         text
@@ -78,7 +78,7 @@ fn mutated_files_never_panic_or_hang() {
         "|", ">", "%", "---", "...", "\t", "? ", ",", "\u{feff}", "é", "\\", "@", "`", "~", "9",
         "e", ".", "\r", "\u{85}", "<<",
     ];
-    let start = Instant::now();
+    let start = Stopwatch::start();
     for seed in 0..3_000 {
         let mut random = Lcg(seed);
         let (_, text) = PRESETS[random.below(PRESETS.len())];
@@ -117,5 +117,9 @@ fn mutated_files_never_panic_or_hang() {
             let _ = Config::default().set(line);
         }
     }
-    assert!(start.elapsed() < 10 * HANG, "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(120),
+        "{:?}",
+        start.elapsed()
+    );
 }
