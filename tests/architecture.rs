@@ -7,10 +7,14 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["jobs", "document", "config", "structures"]),
     ("ui", &["document", "structures"]),
-    ("document", &["jobs", "coco", "config", "structures"]),
+    (
+        "document",
+        &["jobs", "eval", "coco", "config", "structures"],
+    ),
     (
         "jobs",
         &[
+            "eval",
             "model",
             "weights",
             "data",
@@ -23,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("model", &["ops", "weights", "config", "structures"]),
     ("weights", &["config", "structures"]),
     ("data", &["coco", "config", "structures"]),
+    ("eval", &["coco", "structures"]),
     ("coco", &["structures"]),
     ("ops", &["structures"]),
     ("config", &["structures"]),
@@ -33,7 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Crates that only these layers may name.
 const FENCES: &[(&str, &[&str])] = &[
     ("candle_core", &["jobs", "model", "ops", "weights"]),
-    ("hotcoco", &["coco"]),
+    ("hotcoco", &["coco", "eval"]),
     ("egui", &["ui"]),
     ("eframe", &["ui"]),
     ("egui_wgpu", &["ui"]),

@@ -5,7 +5,6 @@
 pub mod filter;
 mod images_list;
 mod open;
-pub mod ranking;
 mod running;
 pub mod settings;
 mod state;
@@ -19,6 +18,7 @@ use crate::structures::Rle;
 pub use crate::jobs::images;
 pub use crate::jobs::infer::{ImageTask, ModelRequest, ModelSummary};
 pub use crate::jobs::logging;
+pub use crate::structures::ranking;
 pub use images_list::{ImageEntry, ImageState};
 pub use state::{Document, ModelState, Notice, NoticeKind, Progress, Source, SourceKind};
 pub use truth::{Truth, TruthInstance, TruthState};

@@ -4,6 +4,7 @@ mod boxes;
 mod classes;
 mod detection;
 mod oklch;
+pub mod ranking;
 mod rle;
 mod size;
 mod text;

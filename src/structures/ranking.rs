@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::structures::Detection;
+use super::Detection;
 
 /// Which score ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -26,6 +26,15 @@ impl RankBy {
             Self::Score => "score",
             Self::MaskIou => "mask IoU",
             Self::IouScore => "iou score",
+        }
+    }
+
+    /// As the command line and files name it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Score => "score",
+            Self::MaskIou => "mask_iou",
+            Self::IouScore => "iou_score",
         }
     }
 

@@ -1,0 +1,413 @@
+//! Ground truth and predictions of a set side by side, in the order in which COCO evaluation walks through them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::coco::{Annotation, Dataset, DatasetImage};
+use crate::structures::{BoxXywh, ClassTable, Detection, Rle, Size};
+
+/// Reasons that are kept; beyond it they are only counted.
+const KEPT_REASONS: usize = 10_000;
+
+/// How a prediction file names an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageRef {
+    /// Position in the set's list.
+    Position(usize),
+    /// The set's id.
+    Id(u64),
+    /// A path: found by its relative path, then by a base name that is unique.
+    Path(String),
+}
+
+/// Predictions as a file or the model gives them.
+#[derive(Clone, Debug, Default)]
+pub struct PredictedImages {
+    /// Classes of the labels; matched with the set's by category id, by name, then by order where the counts agree.
+    pub classes: ClassTable,
+    /// Whether the labels carry the set's category ids (COCO results do, our JSON need not).
+    pub by_category_id: bool,
+    /// Images in file order. Of two entries of one image the later one's detections follow.
+    pub images: Vec<(ImageRef, Arc<Vec<Detection>>)>,
+}
+
+/// An image that is evaluated.
+#[derive(Clone, Debug)]
+pub struct EvalImage {
+    /// The set's id.
+    pub id: u64,
+    /// Position in the set's list of images.
+    pub position: usize,
+    /// As the set names it.
+    pub name: String,
+    /// As the set declares it.
+    pub size: Option<Size>,
+    /// Its ground truths in `EvalInput::truths`.
+    pub truths: std::ops::Range<usize>,
+    /// Its detections in `EvalInput::detections`.
+    pub detections: std::ops::Range<usize>,
+}
+
+/// A ground truth.
+#[derive(Clone, Debug)]
+pub struct Truth {
+    /// The set's id of the annotation.
+    pub id: u64,
+    /// Position in `EvalInput::images`.
+    pub image: u32,
+    /// Its place among the annotations of its image that could be read.
+    pub index: u32,
+    /// Class of the set.
+    pub label: u32,
+    /// Box in pixels of the image.
+    pub bbox: BoxXywh,
+    /// The annotation's area field, or its mask's area.
+    pub area: f64,
+    /// Whether it is a crowd region.
+    pub is_crowd: bool,
+    /// Mask at the size of the image.
+    pub mask: Rle,
+}
+
+/// A prediction that takes part. Its numbers and mask: `EvalInput::detection`.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// Position in `EvalInput::images`.
+    pub image: u32,
+    /// Position among the predictions of its image.
+    pub index: u32,
+    /// Class of the set, which may differ from the file's label.
+    pub label: u32,
+    /// Pixels of the mask.
+    pub mask_area: f64,
+}
+
+/// Something that takes no part, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// What and where.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Everything that evaluation reads.
+#[derive(Debug, Default)]
+pub struct EvalInput {
+    /// The set's classes, by ascending category id.
+    pub classes: ClassTable,
+    /// Images by ascending id, as pycocotools walks through them.
+    pub images: Vec<EvalImage>,
+    /// Ground truths, image by image, in the JSON's order.
+    pub truths: Vec<Truth>,
+    /// Detections, image by image, in the file's order.
+    pub detections: Vec<Candidate>,
+    /// Predictions of each image.
+    predictions: Vec<Arc<Vec<Detection>>>,
+    /// What takes no part; at most 10,000 of them.
+    pub left_out: Vec<LeftOut>,
+    /// All that take no part.
+    pub left_out_count: usize,
+}
+
+impl EvalInput {
+    /// The prediction behind a position in `detections`.
+    ///
+    /// # Panics
+    /// A position that is none, as with any slice.
+    pub fn detection(&self, position: usize) -> &Detection {
+        let candidate = &self.detections[position];
+        &self.predictions[candidate.image as usize][candidate.index as usize]
+    }
+
+    /// All predictions of an image, with those that take no part.
+    pub fn predictions(&self, image: usize) -> &[Detection] {
+        self.predictions
+            .get(image)
+            .map_or(&[], |list| list.as_slice())
+    }
+
+    /// Whether an annotation has the id 0, which pycocotools takes for "no match".
+    pub fn has_id_zero(&self) -> bool {
+        self.truths.iter().any(|truth| truth.id == 0)
+    }
+
+    fn leave_out(&mut self, what: String, reason: impl Into<String>) {
+        self.left_out_count += 1;
+        if self.left_out.len() < KEPT_REASONS {
+            let reason = reason.into();
+            self.left_out.push(LeftOut { what, reason });
+        }
+    }
+}
+
+/// Sets ground truth and predictions side by side; masks of annotations are rasterised on all cores.
+///
+/// `progress` gets the number of images done and may return false to stop; then there is no result.
+pub fn build(
+    dataset: &Dataset,
+    predicted: &PredictedImages,
+    progress: &(dyn Fn(usize) -> bool + Sync),
+) -> Option<EvalInput> {
+    let mut input = EvalInput {
+        classes: dataset.classes().clone(),
+        ..EvalInput::default()
+    };
+    let order = evaluated_images(dataset.images(), &mut input);
+    let by_position = place_predictions(dataset, predicted, &mut input);
+    let labels = label_map(predicted, &mut input);
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let annotations: Vec<_> = order
+        .par_iter()
+        .map(|&position| {
+            let done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            progress(done).then(|| dataset.annotations(position))
+        })
+        .collect::<Option<_>>()?;
+    for (&position, annotations) in order.iter().zip(annotations) {
+        let Some(image) = dataset.images().get(position) else {
+            continue;
+        };
+        for reason in annotations.dropped {
+            input.leave_out(image.file_name.clone(), reason);
+        }
+        let lists = by_position.get(&position).map_or(&[][..], Vec::as_slice);
+        add_image(
+            &mut input,
+            position,
+            image,
+            annotations.kept,
+            lists,
+            &labels,
+        );
+    }
+    Some(input)
+}
+
+/// Positions of the images by ascending id; of equal ids the first.
+fn evaluated_images(images: &[DatasetImage], input: &mut EvalInput) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..images.len()).collect();
+    order.sort_by_key(|&position| images[position].id);
+    let mut last = None;
+    order.retain(|&position| {
+        let image = &images[position];
+        let is_new = last != Some(image.id);
+        last = Some(image.id);
+        if !is_new {
+            let what = format!("image {} ({})", image.id, image.file_name);
+            input.leave_out(what, "an earlier image of the set has the same id");
+        }
+        is_new
+    });
+    order
+}
+
+type Placed<'a> = HashMap<usize, Vec<&'a Arc<Vec<Detection>>>>;
+
+/// Which predictions belong to which image of the set.
+fn place_predictions<'a>(
+    dataset: &Dataset,
+    predicted: &'a PredictedImages,
+    input: &mut EvalInput,
+) -> Placed<'a> {
+    let names = Names::new(dataset.images());
+    let mut placed = Placed::new();
+    for (image, detections) in &predicted.images {
+        match names.find(image) {
+            Ok(position) => placed.entry(position).or_default().push(detections),
+            Err(reason) => {
+                let count = detections.len();
+                input.leave_out(format!("{count} predictions of {}", shown(image)), reason);
+            }
+        }
+    }
+    placed
+}
+
+fn shown(image: &ImageRef) -> String {
+    match image {
+        ImageRef::Position(position) => format!("image number {position}"),
+        ImageRef::Id(id) => format!("image id {id}"),
+        ImageRef::Path(path) => path.clone(),
+    }
+}
+
+/// Looks images up by what files call them.
+struct Names<'a> {
+    count: usize,
+    ids: HashMap<u64, usize>,
+    paths: HashMap<String, usize>,
+    /// `None` where several images share the base name.
+    bases: HashMap<&'a str, Option<usize>>,
+}
+
+impl<'a> Names<'a> {
+    fn new(images: &'a [DatasetImage]) -> Self {
+        let mut names = Self {
+            count: images.len(),
+            ids: HashMap::new(),
+            paths: HashMap::new(),
+            bases: HashMap::new(),
+        };
+        for (position, image) in images.iter().enumerate() {
+            names.ids.entry(image.id).or_insert(position);
+            let path = slashes(&image.path.to_string_lossy());
+            names.paths.entry(path).or_insert(position);
+            let path = slashes(&image.file_name);
+            names.paths.entry(path).or_insert(position);
+            names
+                .bases
+                .entry(base(&image.file_name))
+                .and_modify(|known| *known = None)
+                .or_insert(Some(position));
+        }
+        names
+    }
+
+    fn find(&self, image: &ImageRef) -> Result<usize, &'static str> {
+        const ABSENT: &str = "the ground truth has no such image";
+        match image {
+            ImageRef::Position(position) if *position < self.count => Ok(*position),
+            ImageRef::Position(_) => Err(ABSENT),
+            ImageRef::Id(id) => self.ids.get(id).copied().ok_or(ABSENT),
+            ImageRef::Path(path) => match self.paths.get(&slashes(path)) {
+                Some(&position) => Ok(position),
+                None => match self.bases.get(base(path)) {
+                    Some(Some(position)) => Ok(*position),
+                    Some(None) => Err("several images of the ground truth have this name"),
+                    None => Err(ABSENT),
+                },
+            },
+        }
+    }
+}
+
+fn slashes(path: &str) -> String {
+    path.replace('\\', "/")
+}
+
+fn base(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+/// The set's label of each label of the predictions; `None` where nothing fits, which is reported once.
+fn label_map(predicted: &PredictedImages, input: &mut EvalInput) -> Vec<Option<u32>> {
+    let (ours, theirs) = (&input.classes, &predicted.classes);
+    let by_id = |label: usize| {
+        let id = theirs.category_id(label)?;
+        ours.category_ids.iter().position(|&known| known == id)
+    };
+    let by_name = |label: usize| {
+        let name = theirs.names.get(label)?;
+        ours.names.iter().position(|known| known == name)
+    };
+    let labels: Vec<Option<usize>> = if predicted.by_category_id {
+        (0..theirs.len()).map(by_id).collect()
+    } else {
+        let named: Vec<_> = (0..theirs.len()).map(by_name).collect();
+        let none_fits = named.iter().all(Option::is_none);
+        if none_fits && theirs.len() == ours.len() {
+            (0..theirs.len()).map(Some).collect()
+        } else {
+            named
+        }
+    };
+    for (label, found) in labels.iter().enumerate() {
+        if found.is_none() {
+            let what = format!("class `{}` of the predictions", theirs.name(label));
+            input.leave_out(what, "the ground truth has no such class");
+        }
+    }
+    let narrow = |label: Option<usize>| label.and_then(|label| u32::try_from(label).ok());
+    labels.into_iter().map(narrow).collect()
+}
+
+fn add_image(
+    input: &mut EvalInput,
+    position: usize,
+    image: &DatasetImage,
+    annotations: Vec<Annotation>,
+    lists: &[&Arc<Vec<Detection>>],
+    labels: &[Option<u32>],
+) {
+    let number = input.images.len() as u32;
+    let (first_truth, first_detection) = (input.truths.len(), input.detections.len());
+    let truths = (0u32..).zip(annotations).map(|(index, a)| Truth {
+        id: a.id,
+        image: number,
+        index,
+        label: a.label as u32,
+        bbox: a.bbox,
+        area: a.area,
+        is_crowd: a.is_crowd,
+        mask: a.mask,
+    });
+    input.truths.extend(truths);
+    let predictions = match lists {
+        [] => Arc::default(),
+        [one] => Arc::clone(one),
+        several => Arc::new(
+            several
+                .iter()
+                .flat_map(|list| list.iter().cloned())
+                .collect(),
+        ),
+    };
+    let mut refused = HashSet::new();
+    for (index, detection) in predictions.iter().enumerate() {
+        let label = labels.get(detection.label).copied().flatten();
+        let reason = unusable(detection, image.declared);
+        match (label, reason) {
+            (Some(label), None) => input.detections.push(Candidate {
+                image: number,
+                index: index as u32,
+                label,
+                mask_area: detection.mask.area() as f64,
+            }),
+            // Its class was reported once for all.
+            (None, _) => {}
+            (_, Some(reason)) if refused.insert(reason.clone()) => {
+                input.leave_out(format!("a prediction of {}", image.file_name), reason);
+            }
+            _ => input.left_out_count += 1,
+        }
+    }
+    input.predictions.push(predictions);
+    input.images.push(EvalImage {
+        id: image.id,
+        position,
+        name: image.file_name.clone(),
+        size: image.declared,
+        truths: first_truth..input.truths.len(),
+        detections: first_detection..input.detections.len(),
+    });
+}
+
+/// Why a prediction cannot take part.
+fn unusable(detection: &Detection, declared: Option<Size>) -> Option<String> {
+    let bbox = detection.bbox;
+    let numbers = [
+        bbox.x,
+        bbox.y,
+        bbox.width,
+        bbox.height,
+        detection.score,
+        detection.iou_score,
+    ];
+    if numbers.iter().any(|number| !number.is_finite()) {
+        return Some("a number of it is not finite".into());
+    }
+    if bbox.width < 0.0 || bbox.height < 0.0 {
+        return Some("its box has a negative size".into());
+    }
+    // Results with boxes alone have no mask at all.
+    let size = detection.mask.size();
+    match declared {
+        Some(declared) if size != declared && detection.mask.area() > 0 => {
+            Some(format!("its mask is {size}, the image {declared}"))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,31 @@
+//! COCO evaluation and what is learnt from it (semantics.md section 6). No tensors, no files.
+//!
+//! Axes: D detections, G ground truths, T IoU thresholds, R recall points, K classes, A area ranges.
+//!
+//! `EvalInput` (ground truth and predictions side by side) -> `Cells` (grouped by class and image) -> `Overlaps` (IoUs,
+//! computed once) -> `Order` (a ranking) -> `Matches` (who matched whom) -> `Curves` (precision and recall) ->
+//! `CocoNumbers`. The first three are made once for a set; another ranking begins at `Order`, another threshold or
+//! filter at `Matches`. hotcoco's primitives match and trace the curves; nothing here repeats them.
+
+mod accumulate;
+mod cells;
+mod input;
+mod matching;
+mod mean;
+mod numbers;
+mod order;
+mod overlaps;
+
+pub use accumulate::{Curves, RECALL_POINTS, accumulate, recall_points};
+pub use cells::{Cell, Cells};
+pub use input::{
+    Candidate, EvalImage, EvalInput, ImageRef, LeftOut, PredictedImages, Truth, build,
+};
+pub use matching::{
+    AREAS, Area, CellMatch, Flags, IdPolicy, MAX_DETECTIONS, Matches, NOT_COUNTED, Selection,
+    Setup, THRESHOLDS, cell_match, iou_thresholds, matches,
+};
+pub use mean::pairwise_mean;
+pub use numbers::CocoNumbers;
+pub use order::{Order, rank_scores};
+pub use overlaps::{Kind, Overlap, Overlaps, Scope};
