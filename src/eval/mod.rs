@@ -12,6 +12,7 @@ mod cells;
 mod input;
 mod matching;
 mod mean;
+mod measured;
 mod numbers;
 mod order;
 mod overlaps;
@@ -26,6 +27,7 @@ pub use matching::{
     Setup, THRESHOLDS, cell_match, iou_thresholds, matches,
 };
 pub use mean::pairwise_mean;
+pub use measured::{CROWD_SHARE, measured_ious};
 pub use numbers::CocoNumbers;
 pub use order::{Order, rank_scores};
 pub use overlaps::{Kind, Overlap, Overlaps, Scope};
