@@ -1,5 +1,6 @@
 //! COCO files: sets, prediction files, results, the RLE string codec. Wraps hotcoco's types.
 
+pub mod correspond;
 pub mod dataset;
 mod error;
 mod file;

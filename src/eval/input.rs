@@ -5,22 +5,12 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use crate::coco::correspond::{ImageNames, ImageRef, corresponding_labels};
 use crate::coco::{Annotation, Dataset, DatasetImage};
 use crate::structures::{BoxXywh, ClassTable, Detection, Rle, Size};
 
 /// Reasons that are kept; beyond it they are only counted.
 const KEPT_REASONS: usize = 10_000;
-
-/// How a prediction file names an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ImageRef {
-    /// Position in the set's list.
-    Position(usize),
-    /// The set's id.
-    Id(u64),
-    /// A path: found by its relative path, then by a base name that is unique.
-    Path(String),
-}
 
 /// Predictions as a file or the model gives them.
 #[derive(Clone, Debug, Default)]
@@ -212,7 +202,7 @@ fn place_predictions<'a>(
     predicted: &'a PredictedImages,
     input: &mut EvalInput,
 ) -> Placed<'a> {
-    let names = Names::new(dataset.images());
+    let names = ImageNames::new(dataset.images());
     let mut placed = Placed::new();
     for (image, detections) in &predicted.images {
         match names.find(image) {
@@ -234,86 +224,10 @@ fn shown(image: &ImageRef) -> String {
     }
 }
 
-/// Looks images up by what files call them.
-struct Names<'a> {
-    count: usize,
-    ids: HashMap<u64, usize>,
-    paths: HashMap<String, usize>,
-    /// `None` where several images share the base name.
-    bases: HashMap<&'a str, Option<usize>>,
-}
-
-impl<'a> Names<'a> {
-    fn new(images: &'a [DatasetImage]) -> Self {
-        let mut names = Self {
-            count: images.len(),
-            ids: HashMap::new(),
-            paths: HashMap::new(),
-            bases: HashMap::new(),
-        };
-        for (position, image) in images.iter().enumerate() {
-            names.ids.entry(image.id).or_insert(position);
-            let path = slashes(&image.path.to_string_lossy());
-            names.paths.entry(path).or_insert(position);
-            let path = slashes(&image.file_name);
-            names.paths.entry(path).or_insert(position);
-            names
-                .bases
-                .entry(base(&image.file_name))
-                .and_modify(|known| *known = None)
-                .or_insert(Some(position));
-        }
-        names
-    }
-
-    fn find(&self, image: &ImageRef) -> Result<usize, &'static str> {
-        const ABSENT: &str = "the ground truth has no such image";
-        match image {
-            ImageRef::Position(position) if *position < self.count => Ok(*position),
-            ImageRef::Position(_) => Err(ABSENT),
-            ImageRef::Id(id) => self.ids.get(id).copied().ok_or(ABSENT),
-            ImageRef::Path(path) => match self.paths.get(&slashes(path)) {
-                Some(&position) => Ok(position),
-                None => match self.bases.get(base(path)) {
-                    Some(Some(position)) => Ok(*position),
-                    Some(None) => Err("several images of the ground truth have this name"),
-                    None => Err(ABSENT),
-                },
-            },
-        }
-    }
-}
-
-fn slashes(path: &str) -> String {
-    path.replace('\\', "/")
-}
-
-fn base(path: &str) -> &str {
-    path.rsplit(['/', '\\']).next().unwrap_or(path)
-}
-
-/// The set's label of each label of the predictions; `None` where nothing fits, which is reported once.
+/// The set's label of each label of the predictions; what fits nowhere is reported once.
 fn label_map(predicted: &PredictedImages, input: &mut EvalInput) -> Vec<Option<u32>> {
-    let (ours, theirs) = (&input.classes, &predicted.classes);
-    let by_id = |label: usize| {
-        let id = theirs.category_id(label)?;
-        ours.category_ids.iter().position(|&known| known == id)
-    };
-    let by_name = |label: usize| {
-        let name = theirs.names.get(label)?;
-        ours.names.iter().position(|known| known == name)
-    };
-    let labels: Vec<Option<usize>> = if predicted.by_category_id {
-        (0..theirs.len()).map(by_id).collect()
-    } else {
-        let named: Vec<_> = (0..theirs.len()).map(by_name).collect();
-        let none_fits = named.iter().all(Option::is_none);
-        if none_fits && theirs.len() == ours.len() {
-            (0..theirs.len()).map(Some).collect()
-        } else {
-            named
-        }
-    };
+    let theirs = &predicted.classes;
+    let labels = corresponding_labels(&input.classes, theirs, predicted.by_category_id);
     for (label, found) in labels.iter().enumerate() {
         if found.is_none() {
             let what = format!("class `{}` of the predictions", theirs.name(label));
