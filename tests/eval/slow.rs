@@ -8,12 +8,7 @@ use super::case::{AREAS, Case, Cell, Ids, Kind, Outcome, Question, THRESHOLDS, s
 use super::pixels::{Pixels, floats};
 
 /// Limits of the area ranges, both inside.
-const RANGES: [[f64; 2]; 4] = [
-    [0.0, 1e10],
-    [0.0, 1024.0],
-    [1024.0, 9216.0],
-    [9216.0, 1e10],
-];
+const RANGES: [[f64; 2]; 4] = [[0.0, 1e10], [0.0, 1024.0], [1024.0, 9216.0], [9216.0, 1e10]];
 /// Detections that count, by image and category.
 const MAX_DETECTIONS: [usize; 3] = [1, 10, 100];
 const RECALL_POINTS: usize = 101;
