@@ -6,6 +6,8 @@ use serde_json::Value;
 
 /// IoU thresholds, .5 to .95.
 pub const THRESHOLDS: usize = 10;
+/// Points of recall, 0 to 1.
+pub const RECALL_POINTS: usize = 101;
 /// Area ranges in the order of `Cell::area`.
 pub const AREAS: [&str; 4] = ["all", "small", "medium", "large"];
 /// Names of the twelve numbers in order.

@@ -56,7 +56,8 @@ impl Pixels {
     /// inside where the outline was crossed an odd number of times before it in column-major order.
     pub fn from_polygon(points: &[f64], height: usize, width: usize) -> Self {
         let outline = outline(points);
-        let mut crossings = Vec::new();
+        // Where the outline is crossed an odd number of times, before the pixel of that number.
+        let mut crossed = vec![false; height * width + 1];
         for pair in outline.windows(2) {
             let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
             let column = (x0.min(x1) as f64 + 0.5) / GRID - 0.5;
@@ -66,12 +67,13 @@ impl Pixels {
             }
             let row = (y0.min(y1) as f64 + 0.5) / GRID - 0.5;
             let row = row.clamp(0.0, height as f64).ceil();
-            crossings.push(column as usize * height + row as usize);
+            crossed[column as usize * height + row as usize] ^= true;
         }
         let mut mask = Self::empty(height, width);
-        for (at, inside) in mask.inside.iter_mut().enumerate() {
-            let before = crossings.iter().filter(|&&crossing| crossing <= at);
-            *inside = before.count() % 2 == 1;
+        let mut state = false;
+        for (inside, crossed) in mask.inside.iter_mut().zip(crossed) {
+            state ^= crossed;
+            *inside = state;
         }
         mask
     }

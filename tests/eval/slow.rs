@@ -4,14 +4,15 @@
 
 use serde_json::Value;
 
-use super::case::{AREAS, Case, Cell, Ids, Kind, Outcome, Question, THRESHOLDS, sort_cells};
+use super::case::{
+    AREAS, Case, Cell, Ids, Kind, Outcome, Question, RECALL_POINTS, THRESHOLDS, sort_cells,
+};
 use super::pixels::{Pixels, floats};
 
 /// Limits of the area ranges, both inside.
 const RANGES: [[f64; 2]; 4] = [[0.0, 1e10], [0.0, 1024.0], [1024.0, 9216.0], [9216.0, 1e10]];
 /// Detections that count, by image and category.
 const MAX_DETECTIONS: [usize; 3] = [1, 10, 100];
-const RECALL_POINTS: usize = 101;
 
 /// A ground truth or a detection.
 #[derive(Clone, Debug)]
