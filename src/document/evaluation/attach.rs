@@ -180,6 +180,10 @@ impl Document {
             return;
         };
         match result {
+            // Of another set: it is opened on its own.
+            Ok(attached) if attached.images.iter().all(Option::is_none) && side == Side::A => {
+                self.open(&path);
+            }
             Ok(attached) if attached.images.iter().all(Option::is_none) => {
                 let text = format!(
                     "{} has predictions for no image of this set",
