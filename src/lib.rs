@@ -8,6 +8,8 @@ pub mod config;
 
 pub mod coco;
 
+pub mod query;
+
 pub mod ops;
 
 pub mod weights;

@@ -5,9 +5,15 @@ use std::path::{Path, PathBuf};
 
 /// Layer -> layers it may name with `crate::`. `main` and `lib` tie everything together.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("cli", &["jobs", "document", "config", "structures"]),
+    (
+        "cli",
+        &["jobs", "document", "query", "config", "structures"],
+    ),
     ("ui", &["document", "structures"]),
-    ("document", &["jobs", "coco", "config", "structures"]),
+    (
+        "document",
+        &["jobs", "coco", "query", "config", "structures"],
+    ),
     (
         "jobs",
         &[
@@ -15,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "weights",
             "data",
             "coco",
+            "query",
             "config",
             "structures",
             "alloc",
@@ -24,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("weights", &["config", "structures"]),
     ("data", &["coco", "config", "structures"]),
     ("coco", &["structures"]),
+    ("query", &["structures"]),
     ("ops", &["structures"]),
     ("config", &["structures"]),
     ("structures", &[]),
