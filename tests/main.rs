@@ -22,6 +22,7 @@ mod infer;
 mod ops;
 #[cfg(feature = "gui")]
 mod panels;
+mod query;
 mod support;
 #[cfg(feature = "gui")]
 mod ui;

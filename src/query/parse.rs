@@ -66,11 +66,12 @@ pub(super) fn parse(text: &str, schema: &Schema<'_>) -> Parsed<Option<Condition>
         return Ok(Some(name_contains(trimmed.to_owned())));
     }
     let whole = parser.or()?;
+    let condition = parser.condition(whole)?;
     let rest = parser.peek()?;
     if rest.token != Token::End {
         return Err(parser.left_over(&rest));
     }
-    parser.condition(whole).map(Some)
+    Ok(Some(condition))
 }
 
 /// Text without any operator is looked for in the names of images.
