@@ -16,6 +16,8 @@ mod config;
 mod conv;
 mod data;
 mod document;
+#[cfg(feature = "gui")]
+mod filter_ui;
 mod golden;
 mod images;
 mod infer;

@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use super::filter::{EvaluationFields, FilterInput, GroundTruth};
 use super::open::{self, OpenError, Opened};
+use super::ranking::RankBy;
 use super::running::Running;
 use super::settings::Settings;
 use super::truth::TruthKeeper;
 use super::{ImageEntry, ImageState, ModelRequest, ModelSummary, PathKind, TruthState, Wake};
+use crate::coco::dataset::Dataset;
 use crate::structures::ClassTable;
 
 /// Where the images come from.
@@ -127,6 +130,8 @@ pub struct Document {
     pub(super) exports: Vec<Receiver<Notice>>,
     pub(super) wake: Wake,
     truth: Option<TruthKeeper>,
+    dataset: Option<Arc<Dataset>>,
+    evaluation: Option<Arc<EvaluationFields>>,
     opening: Option<Opening>,
     revision: u64,
     /// Images in state `Idle` or `Failed`.
@@ -152,6 +157,8 @@ impl Document {
             exports: Vec::new(),
             wake,
             truth: None,
+            dataset: None,
+            evaluation: None,
             opening: None,
             revision: 0,
             outstanding: 0,
@@ -176,6 +183,30 @@ impl Document {
     /// The model.
     pub fn model(&self) -> &ModelState {
         &self.model
+    }
+
+    /// What filter and order of the gallery look at.
+    pub fn filter_input(&self, rank_by: RankBy, threshold: f64) -> FilterInput<'_> {
+        FilterInput {
+            images: &self.images,
+            classes: &self.classes,
+            revision: self.revision,
+            evaluation: self.evaluation.as_deref(),
+            truth: self.dataset.as_deref().map(|set| set as &dyn GroundTruth),
+            rank_by,
+            threshold,
+        }
+    }
+
+    /// What an evaluation found, where there was one.
+    pub fn evaluation(&self) -> Option<&Arc<EvaluationFields>> {
+        self.evaluation.as_ref()
+    }
+
+    /// Takes over what an evaluation of the open predictions found; `None` where it no longer holds.
+    pub fn set_evaluation(&mut self, evaluation: Option<Arc<EvaluationFields>>) {
+        self.evaluation = evaluation;
+        self.revision += 1;
     }
 
     /// Changes whenever images, their predictions or classes change: gallery and lists are renewed by it.
@@ -320,6 +351,7 @@ impl Document {
         }
         self.images = opened.images;
         self.classes = opened.classes;
+        self.dataset = opened.dataset.clone();
         self.truth = opened
             .dataset
             .and_then(|dataset| TruthKeeper::new(dataset, Arc::clone(&self.wake)).ok());
@@ -338,6 +370,8 @@ impl Document {
     pub fn close(&mut self) {
         self.running = None;
         self.truth = None;
+        self.dataset = None;
+        self.evaluation = None;
         self.source = None;
         self.images = Vec::new();
         self.classes = ClassTable::default();

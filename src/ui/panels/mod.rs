@@ -3,6 +3,7 @@
 pub mod canvas_area;
 mod canvas_tools;
 pub mod filter_bar;
+mod filter_field;
 pub mod gallery;
 pub mod inspector;
 pub mod instances;
@@ -16,6 +17,7 @@ pub mod show;
 pub mod start;
 pub mod status_bar;
 pub mod top_bar;
+mod view_menu;
 mod virtual_rows;
 
 pub use canvas_area::canvas_area_ui;
