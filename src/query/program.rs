@@ -332,8 +332,11 @@ impl Needle {
             return true;
         }
         if text.is_ascii() {
+            // The first byte rules most places out.
+            let begins =
+                |part: &[u8]| part.first().map(u8::to_ascii_lowercase) == needle.first().copied();
             let mut parts = text.as_bytes().windows(needle.len());
-            return parts.any(|part| part.eq_ignore_ascii_case(needle));
+            return parts.any(|part| begins(part) && part.eq_ignore_ascii_case(needle));
         }
         text.to_lowercase().contains(&self.lower)
     }

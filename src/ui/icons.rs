@@ -120,7 +120,3 @@ pub const TARGET: &str = "\u{e47c}";
 pub const GRID_FOUR: &str = "\u{e296}";
 /// `list`.
 pub const LIST: &str = "\u{e2f0}";
-/// `bookmark-simple`.
-pub const BOOKMARK_SIMPLE: &str = "\u{e0ea}";
-/// `pencil-simple`.
-pub const PENCIL_SIMPLE: &str = "\u{e3b4}";

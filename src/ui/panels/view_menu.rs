@@ -11,14 +11,14 @@ use crate::ui::{icons, saved_views, theme, widgets};
 /// Width of the menu.
 const MENU: f32 = 260.0;
 /// Width of the two buttons behind a name.
-const BUTTONS: f32 = 64.0;
+const BUTTONS: f32 = 92.0;
 /// Longest name of a view, in characters.
 const LONGEST: usize = 60;
 
 /// Draws the button that opens the menu.
 pub fn view_menu(ui: &mut Ui, doc: &Document, view: &mut ViewState, out: &mut CommandQueue) {
     let c = theme::colours(ui);
-    let text = format!("{}  {}", icons::BOOKMARK_SIMPLE, icons::CARET_DOWN);
+    let text = format!("views  {}", icons::CARET_DOWN);
     let button = Button::new(RichText::new(text).color(c.weak)).frame_when_inactive(false);
     let response = ui.add(button).accessible_name("Saved views");
     let response = response.on_hover_text("Saved views");
@@ -52,7 +52,9 @@ fn row(ui: &mut Ui, name: &str, is_on: bool, view: &mut ViewState, out: &mut Com
             out.push(Command::ApplyView(name.to_owned()));
             ui.close();
         }
-        let rename = widgets::icon_button(ui, icons::PENCIL_SIMPLE, &format!("Rename {name}…"));
+        let c = theme::colours(ui);
+        let rename =
+            widgets::quiet_button(ui, "Rename…", c.weak).accessible_name(format!("Rename {name}…"));
         if rename.clicked() {
             view.naming = Some(Naming {
                 from: Some(name.to_owned()),
