@@ -40,6 +40,44 @@ pub struct Annotations {
     pub dropped: Vec<String>,
 }
 
+/// An annotation without its mask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outline {
+    /// Index of the class.
+    pub label: usize,
+    /// Box in pixels of the image; that of the mask where the JSON gives none.
+    pub bbox: BoxXywh,
+    /// Area as the JSON has it; that of the mask where it gives none.
+    pub area: f64,
+    /// Whether it stands for many objects.
+    pub is_crowd: bool,
+}
+
+/// `None` where `read` would leave the annotation out for its class, or for a mask that box or area are needed from.
+pub(super) fn outline(
+    raw: &hotcoco::Annotation,
+    image: &DatasetImage,
+    classes: &ClassTable,
+) -> Option<Outline> {
+    let (Some([x, y, width, height]), Some(area)) = (raw.bbox, raw.area) else {
+        let whole = read(raw, image, classes).ok()?;
+        return Some(Outline {
+            label: whole.label,
+            bbox: whole.bbox,
+            area: whole.area,
+            is_crowd: whole.is_crowd,
+        });
+    };
+    let category_id = raw.category_id as i64;
+    let mut ids = classes.category_ids.iter();
+    Some(Outline {
+        label: ids.position(|&id| id == category_id)?,
+        bbox: BoxXywh::new(x, y, width, height),
+        area,
+        is_crowd: raw.iscrowd,
+    })
+}
+
 pub(super) fn read(
     raw: &hotcoco::Annotation,
     image: &DatasetImage,
