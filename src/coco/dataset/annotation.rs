@@ -3,11 +3,10 @@
 use hotcoco::Segmentation;
 
 use super::DatasetImage;
+use crate::coco::polygon::rasterise;
 use crate::coco::rle_string;
 use crate::structures::{BoxXywh, ClassTable, Rle, Size};
 
-/// A polygon of fewer than three vertices has no inside.
-const MIN_COORDINATES: usize = 6;
 /// The rasteriser works column by column: a side or a picture beyond these is a mistake in the JSON.
 const MAX_SIDE: usize = 1_000_000;
 const MAX_PIXELS: usize = 400_000_000;
@@ -89,25 +88,10 @@ fn mask_of(raw: &hotcoco::Annotation, size: Size) -> Result<Rle, String> {
             rle_string::from_runs(counts.clone(), declared(*size)?)
                 .map_err(|error| error.to_string())
         }
-        Some(Segmentation::Polygon(parts)) if !parts.is_empty() => from_polygons(parts, size),
+        Some(Segmentation::Polygon(parts)) if !parts.is_empty() => rasterise(parts, size),
         _ => match raw.bbox {
-            Some(bbox) => from_polygons(&[Segmentation::rect_corners(&bbox).to_vec()], size),
+            Some(bbox) => rasterise(&[Segmentation::rect_corners(&bbox).to_vec()], size),
             None => Err("it has neither a mask nor a box".into()),
         },
     }
-}
-
-/// The union of the parts, rasterised as pycocotools does (semantics.md section 6).
-fn from_polygons(parts: &[Vec<f64>], size: Size) -> Result<Rle, String> {
-    let mut mask: Option<Rle> = None;
-    for part in parts.iter().filter(|part| part.len() >= MIN_COORDINATES) {
-        let runs = hotcoco::mask::fr_poly(part, size.height as u32, size.width as u32)
-            .map_err(|error| error.to_string())?;
-        let part = Rle::new(size, runs.counts).map_err(|error| error.to_string())?;
-        mask = Some(match mask {
-            None => part,
-            Some(mask) => mask.union(&part).map_err(|error| error.to_string())?,
-        });
-    }
-    mask.ok_or_else(|| "none of its polygons has three vertices".into())
 }
