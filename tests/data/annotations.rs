@@ -60,7 +60,7 @@ fn statistics_are_about_coco_s() {
         (300, written.instances)
     );
     assert!(set.notes().is_empty(), "{:?}", set.notes());
-    let (mut crowds, mut sizes, mut worst) = (0, [0usize; 3], 0.0f64);
+    let (mut crowds, mut sizes, mut apart) = (0, [0usize; 3], 0);
     for index in 0..set.images().len() {
         let found = set.annotations(index);
         assert!(found.dropped.is_empty(), "{:?}", found.dropped);
@@ -69,9 +69,9 @@ fn statistics_are_about_coco_s() {
             let side = annotation.area.sqrt();
             sizes[usize::from(side > 32.0) + usize::from(side > 96.0)] += 1;
             let mask = annotation.mask.bbox();
-            for (given, of_mask) in [(annotation.bbox.x, mask.x), (annotation.bbox.y, mask.y)] {
-                worst = worst.max((given - of_mask).abs());
-            }
+            let near = |given: f64, of_mask: f64| (given - of_mask).abs() < 2.0;
+            let bbox = annotation.bbox;
+            apart += usize::from(!near(bbox.x, mask.x) || !near(bbox.y, mask.y));
         }
     }
     let per_image = written.instances as f64 / 300.0;
@@ -85,8 +85,11 @@ fn statistics_are_about_coco_s() {
         shares.iter().all(|share| (0.15..0.55).contains(share)),
         "{shares:?}"
     );
-    // Two outlines that only partly overlap the border may differ by slivers that hold no pixel centre.
-    assert!(worst < 3.0, "box and mask differ by {worst}");
+    // An outline cut off at the border may leave a sliver there that holds no pixel centre.
+    assert!(
+        apart * 200 < written.instances,
+        "{apart} boxes are apart from their masks"
+    );
 }
 
 #[test]

@@ -28,6 +28,9 @@ const DECIMALS: f64 = 100.0;
 const FEWEST_VERTICES: f32 = 8.0;
 const VERTICES_OF_ROOT: f32 = 2.65;
 
+/// An outline's centre is at least that share of its radius away from the border, so that no sliver is left.
+const INSIDE: f32 = 0.6;
+
 const fn size(width: usize, height: usize) -> Size {
     Size { width, height }
 }
@@ -156,8 +159,16 @@ fn crowd(rng: &mut Rng, image: Size, centre: [f32; 2], radius: f32) -> Option<Rl
     rasterise(&parts, image).ok().filter(|mask| mask.area() > 0)
 }
 
-/// A closed wobbly outline, cut off at the image's border.
+/// A closed wobbly outline around a place of the image, cut off at its border.
 fn blob(rng: &mut Rng, image: Size, centre: [f32; 2], radius: f32) -> Vec<f64> {
+    let inside = |at: f32, side: usize| {
+        let margin = (radius * INSIDE).min(side as f32 / 2.0);
+        at.clamp(margin, side as f32 - margin)
+    };
+    let centre = [
+        inside(centre[0], image.width),
+        inside(centre[1], image.height),
+    ];
     let around = rng.range(0.7, 1.4);
     let vertices = ((FEWEST_VERTICES + VERTICES_OF_ROOT * radius.sqrt()) * around) as usize;
     let (aspect, turn) = (rng.range(0.5, 1.0), rng.range(0.0, std::f32::consts::TAU));
