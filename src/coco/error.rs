@@ -87,6 +87,18 @@ pub enum CocoError {
         /// What was looked for.
         looked_for: String,
     },
+    /// The file is not the one any more that was opened.
+    #[error("{path} was changed, replaced or removed since it was opened: open it again")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Opening or checking was stopped before its end.
+    #[error("stopped before {path} was read")]
+    Cancelled {
+        /// The file.
+        path: PathBuf,
+    },
     /// Several data sets lie where one was expected.
     #[error("{path} holds several COCO data sets ({found}): name one of the files")]
     Ambiguous {

@@ -4,13 +4,14 @@ pub mod correspond;
 pub mod dataset;
 mod error;
 mod file;
+pub mod polygon;
 pub mod predictions;
 mod python_json;
 pub mod rle_string;
 
 pub use dataset::{Annotation, Annotations, Dataset, DatasetImage};
 pub use error::CocoError;
-pub use file::write_json;
+pub use file::{AtomicFile, write_json};
 
 use crate::structures::{ClassTable, Detection, Size};
 
