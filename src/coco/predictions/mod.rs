@@ -8,6 +8,7 @@ mod fields;
 mod json;
 mod left_out;
 mod ours;
+mod pair;
 mod quality;
 mod read;
 mod results;
@@ -15,5 +16,6 @@ mod writer;
 
 pub use extras::Extras;
 pub use left_out::{EntryKind, LeftOut, Place};
+pub use pair::{Joined, Pair, PairImage, pair_paths, read_pair, write_pair};
 pub use read::{read, read_bytes};
 pub use writer::{Resumed, Writer, write};
