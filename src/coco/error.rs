@@ -79,6 +79,12 @@ pub enum CocoError {
         /// The number.
         value: f64,
     },
+    /// COCO results name categories by id alone.
+    #[error("class {name} has no category id: COCO results need the data set that it comes from")]
+    NoCategoryId {
+        /// The class.
+        name: String,
+    },
     /// No data set lies where one was expected.
     #[error("no COCO data set in {path}: {looked_for}")]
     NoDataset {
