@@ -5,54 +5,70 @@
 
 use egui::{Color32, ColorImage};
 
-use super::points::{Points, bit};
-use super::range::{Range, nice_step};
+use super::points::{Points, set_bits};
+use super::range::Range;
 
 /// Cells that lie at multiples of their size, so that a pan moves them and never shifts points from one to another.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CellAxis {
-    /// Width of a cell, in values.
-    pub size: f64,
-    /// The number of the first cell: it begins at `first · size`.
+    /// Cells per unit of the values.
+    pub per_unit: f64,
+    /// The number of the first cell: it begins at `first / per_unit`.
     pub first: f64,
     /// Number of cells.
     pub count: usize,
 }
 
 impl CellAxis {
-    /// Cells of `size` that cover `range`.
-    pub fn covering(range: Range, size: f64) -> Self {
-        let first = (range.min / size).floor();
-        let last = (range.max / size).floor();
+    /// Cells that cover `range`.
+    pub fn covering(range: Range, per_unit: f64) -> Self {
+        let first = (range.min * per_unit).floor();
+        let last = (range.max * per_unit).floor();
         Self {
-            size,
+            per_unit,
             first,
             count: (last - first).clamp(0.0, MOST_CELLS) as usize + 1,
         }
     }
 
-    /// About `bars` bars of a round width over `range`.
-    pub fn nice(range: Range, bars: f64) -> Self {
-        Self::covering(range, nice_step(range.width(), bars))
-    }
-
     /// The cell of a value, if it is one of these. A value on the border of two belongs to the upper one.
+    #[inline]
     pub fn cell(&self, value: f64) -> Option<usize> {
-        let cell = (value / self.size).floor() - self.first;
+        // Never below zero where it counts, so that the conversion to an integer rounds down, as `floor` would.
+        let cell = value * self.per_unit - self.first;
         (cell >= 0.0 && cell < self.count as f64).then_some(cell as usize)
     }
 
     /// From the first cell's beginning to the last one's end.
     pub fn range(&self) -> Range {
         Range {
-            min: self.first * self.size,
-            max: (self.first + self.count as f64) * self.size,
+            min: self.first / self.per_unit,
+            max: (self.first + self.count as f64) / self.per_unit,
         }
+    }
+
+    /// The bars that `PER_BAR` of these cells form, at multiples of their width as well.
+    pub fn bars(&self) -> Self {
+        let first = (self.first / PER_BAR).floor();
+        let last = ((self.first + self.count as f64 - 1.0) / PER_BAR).floor();
+        Self {
+            per_unit: self.per_unit / PER_BAR,
+            first,
+            count: (last - first) as usize + 1,
+        }
+    }
+
+    /// The bar of a cell.
+    fn bar(&self, cell: usize) -> usize {
+        let before = self.first - (self.first / PER_BAR).floor() * PER_BAR;
+        (before as usize + cell) / PER_BAR as usize
     }
 }
 
 /// No screen has more cells a side.
 const MOST_CELLS: f64 = 8191.0;
+/// Cells that a bar of a histogram is wide.
+const PER_BAR: f64 = 4.0;
 
 /// Counts of what is in view.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,53 +85,62 @@ pub struct Counts {
     pub total: usize,
 }
 
-/// Which cells and bars to count.
+/// Which cells to count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bins {
     /// W cells.
     pub x: CellAxis,
     /// H cells.
     pub y: CellAxis,
-    /// Bars of the histogram of x.
-    pub x_bars: CellAxis,
-    /// Bars of the histogram of y.
-    pub y_bars: CellAxis,
 }
 
 impl Bins {
-    /// Counts the points that lie in the cells; with `only`, those whose bit, by position, is set. Values of points are
-    /// rounded once, as by [`CellAxis::cell`].
-    pub fn count(&self, points: &Points, only: Option<&[u64]>) -> Counts {
-        let width = self.x.count;
-        let mut counts = Counts {
-            cells: vec![0; width * self.y.count],
-            most: 0,
-            x_bars: vec![0; self.x_bars.count],
-            y_bars: vec![0; self.y_bars.count],
-            total: 0,
-        };
+    /// Counts the points that lie in the cells; with `only`, those whose bit, by position, is set. What `counts` held is
+    /// gone; its memory is used again.
+    pub fn count(&self, points: &Points, only: Option<&[u64]>, counts: &mut Counts) {
+        counts.cells.clear();
+        counts.cells.resize(self.x.count * self.y.count, 0);
         for span in points.spans(self.x.range(), self.y.range()) {
-            let first = span.start;
-            for (offset, &[x, y]) in points.values(span).iter().enumerate() {
-                if only.is_some_and(|bits| !bit(bits, first + offset)) {
-                    continue;
-                }
-                let (x, y) = (f64::from(x), f64::from(y));
-                let (Some(column), Some(row)) = (self.x.cell(x), self.y.cell(y)) else {
-                    continue;
-                };
-                counts.cells[row * width + column] += 1;
-                counts.total += 1;
-                if let Some(bar) = self.x_bars.cell(x) {
-                    counts.x_bars[bar] += 1;
-                }
-                if let Some(bar) = self.y_bars.cell(y) {
-                    counts.y_bars[bar] += 1;
-                }
+            match only {
+                None => self.add(points.values(span), &mut counts.cells),
+                Some(bits) => set_bits(bits, span, |position| {
+                    self.add(points.values(position..position + 1), &mut counts.cells);
+                }),
             }
         }
+        self.sum(counts);
+    }
+
+    fn add(&self, values: &[[f32; 2]], cells: &mut [u32]) {
+        for &[x, y] in values {
+            let (column, row) = (self.x.cell(f64::from(x)), self.y.cell(f64::from(y)));
+            if let (Some(column), Some(row)) = (column, row)
+                && let Some(cell) = cells.get_mut(row * self.x.count + column)
+            {
+                *cell += 1;
+            }
+        }
+    }
+
+    /// Largest, total and bars from the cells.
+    fn sum(&self, counts: &mut Counts) {
+        let width = self.x.count;
+        let mut columns = vec![0u32; width];
+        counts.y_bars.clear();
+        counts.y_bars.resize(self.y.bars().count, 0);
+        counts.x_bars.clear();
+        counts.x_bars.resize(self.x.bars().count, 0);
         counts.most = counts.cells.iter().copied().max().unwrap_or(0);
-        counts
+        for (row, cells) in counts.cells.chunks_exact(width).enumerate() {
+            for (column, &cell) in columns.iter_mut().zip(cells) {
+                *column += cell;
+            }
+            counts.y_bars[self.y.bar(row)] += cells.iter().sum::<u32>();
+        }
+        for (column, &count) in columns.iter().enumerate() {
+            counts.x_bars[self.x.bar(column)] += count;
+        }
+        counts.total = columns.iter().map(|&count| count as usize).sum();
     }
 }
 
@@ -174,23 +199,28 @@ pub fn picture(
 ) -> ColorImage {
     let [width, height] = [bins.x.count, bins.y.count];
     let [rest, over] = ramps;
-    let mut pixels = Vec::with_capacity(width * height);
     let table: Vec<Color32> = rest
         .table
         .iter()
         .map(|it| it.gamma_multiply(dimmed))
         .collect();
+    let colour = |count: u32| {
+        let ready = table.get(count as usize).copied();
+        ready.unwrap_or_else(|| rest.colour(count).gamma_multiply(dimmed))
+    };
+    let mut pixels = Vec::with_capacity(width * height);
     for row in (0..height).rev() {
-        for cell in row * width..(row + 1) * width {
-            let count = all.cells[cell];
-            let lit = bright.map_or(0, |bright| bright.cells[cell]);
-            pixels.push(if lit > 0 {
-                over.colour(lit)
-            } else if let Some(&ready) = table.get(count as usize) {
-                ready
-            } else {
-                rest.colour(count).gamma_multiply(dimmed)
-            });
+        let cells = row * width..(row + 1) * width;
+        let counts = &all.cells[cells.clone()];
+        match bright {
+            None => pixels.extend(counts.iter().map(|&count| colour(count))),
+            Some(bright) => {
+                let pairs = counts.iter().zip(&bright.cells[cells]);
+                pixels.extend(pairs.map(|(&count, &lit)| match lit {
+                    0 => colour(count),
+                    lit => over.colour(lit),
+                }));
+            }
         }
     }
     ColorImage::new([width, height], pixels)
@@ -213,8 +243,9 @@ mod tests {
         let (x, y) = points(30_000);
         let points = Points::new(&x, &y, None);
         let odd: Vec<u64> = vec![0xaaaa_aaaa_aaaa_aaaa; x.len().div_ceil(64)];
-        for (xs, ys, size) in [
-            (Range::UNIT, Range::UNIT, 0.004),
+        let mut counts = Counts::default();
+        for (xs, ys, per_unit) in [
+            (Range::UNIT, Range::UNIT, 250.0),
             (
                 Range {
                     min: 0.31,
@@ -224,26 +255,22 @@ mod tests {
                     min: -0.2,
                     max: 0.53,
                 },
-                0.0007,
+                1413.0,
             ),
-            (Range { min: 2.0, max: 3.0 }, Range::UNIT, 0.01),
+            (Range { min: 2.0, max: 3.0 }, Range::UNIT, 100.0),
         ] {
             let bins = Bins {
-                x: CellAxis::covering(xs, size),
-                y: CellAxis::covering(ys, size * 1.5),
-                x_bars: CellAxis::nice(xs, 40.0),
-                y_bars: CellAxis::nice(ys, 30.0),
+                x: CellAxis::covering(xs, per_unit),
+                y: CellAxis::covering(ys, per_unit * 1.5),
             };
-            for only in [None, Some(odd.as_slice())] {
-                let counts = bins.count(
-                    &points,
-                    only.map(|bits| points.by_position(bits)).as_deref(),
-                );
+            for only in [None, Some(points.by_position(&odd))] {
+                bins.count(&points, only.as_deref(), &mut counts);
                 let mut cells = vec![0u32; bins.x.count * bins.y.count];
-                let (mut total, mut bars) = (0, vec![0u32; bins.x_bars.count]);
+                let mut bars = vec![0u32; bins.x.bars().count];
+                let mut total = 0;
                 for i in 0..x.len() {
                     let cell = |value: f32, axis: &CellAxis| {
-                        (f64::from(value) / axis.size).floor() - axis.first
+                        (f64::from(value) * axis.per_unit).floor() - axis.first
                     };
                     let (cx, cy) = (cell(x[i], &bins.x), cell(y[i], &bins.y));
                     let inside = cx >= 0.0
@@ -252,15 +279,13 @@ mod tests {
                         && (cy as usize) < bins.y.count;
                     if inside && (only.is_none() || i % 2 == 1) {
                         cells[cy as usize * bins.x.count + cx as usize] += 1;
+                        bars[cell(x[i], &bins.x.bars()) as usize] += 1;
                         total += 1;
-                        let bar = cell(x[i], &bins.x_bars);
-                        if bar >= 0.0 && (bar as usize) < bars.len() {
-                            bars[bar as usize] += 1;
-                        }
                     }
                 }
                 assert!(counts.cells == cells, "cells over {xs:?} × {ys:?}");
                 assert_eq!((counts.total, &counts.x_bars), (total, &bars));
+                assert_eq!(counts.y_bars.iter().sum::<u32>() as usize, total);
                 assert_eq!(counts.most, cells.iter().copied().max().unwrap());
                 assert_eq!(total > 0, xs.min < 1.0);
             }
@@ -277,21 +302,19 @@ mod tests {
                     min,
                     max: min + 0.5,
                 },
-                0.01,
+                100.0,
             ),
-            y: CellAxis::covering(Range::UNIT, 0.01),
-            x_bars: CellAxis::nice(Range::UNIT, 10.0),
-            y_bars: CellAxis::nice(Range::UNIT, 10.0),
+            y: CellAxis::covering(Range::UNIT, 100.0),
         };
         let (a, b) = (at(0.2), at(0.2333));
         assert_eq!((a.x.first, b.x.first), (20.0, 23.0));
-        let (left, right) = (a.count(&points, None), b.count(&points, None));
+        let [mut left, mut right] = [Counts::default(), Counts::default()];
+        a.count(&points, None, &mut left);
+        b.count(&points, None, &mut right);
         for row in 0..a.y.count {
             let (wa, wb) = (a.x.count, b.x.count);
-            assert_eq!(
-                left.cells[row * wa + 3..(row + 1) * wa],
-                right.cells[row * wb..row * wb + wa - 3]
-            );
+            let moved = &right.cells[row * wb..row * wb + wa - 3];
+            assert_eq!(&left.cells[row * wa + 3..(row + 1) * wa], moved);
         }
     }
 
@@ -308,15 +331,12 @@ mod tests {
         assert_eq!(ramp.colour(100), stops[1]);
         assert_eq!(ramp.colour(10_000), stops[2]);
         assert_eq!(Ramp::new(stops, 1).colour(1), stops[0]);
-        let bins = Bins {
-            x: CellAxis::covering(Range { min: 0.0, max: 1.5 }, 1.0),
-            y: CellAxis::covering(Range { min: 0.0, max: 1.5 }, 1.0),
-            x_bars: CellAxis::nice(Range::UNIT, 2.0),
-            y_bars: CellAxis::nice(Range::UNIT, 2.0),
-        };
+        let axis = CellAxis::covering(Range { min: 0.0, max: 1.5 }, 1.0);
+        let bins = Bins { x: axis, y: axis };
         let points = Points::new(&[0.5, 1.5, 1.5], &[1.5, 0.5, 0.5], None);
-        let all = bins.count(&points, None);
-        let bright = bins.count(&points, Some(&points.by_position(&[0b001])));
+        let [mut all, mut bright] = [Counts::default(), Counts::default()];
+        bins.count(&points, None, &mut all);
+        bins.count(&points, Some(&points.by_position(&[0b001])), &mut bright);
         let image = picture(
             &bins,
             &all,

@@ -46,6 +46,43 @@ pub fn set_bit(words: &mut [u64], at: usize) {
     }
 }
 
+/// Sets the bits of a range.
+fn fill_bits(words: &mut [u64], range: std::ops::Range<usize>) {
+    for (word, mask) in masks(range) {
+        if let Some(word) = words.get_mut(word) {
+            *word |= mask;
+        }
+    }
+}
+
+/// Calls with every bit of a range that is set.
+pub(super) fn set_bits(words: &[u64], range: std::ops::Range<usize>, mut each: impl FnMut(usize)) {
+    for (at, mask) in masks(range) {
+        let mut left = words.get(at).map_or(0, |word| word & mask);
+        while left != 0 {
+            each(at * 64 + left.trailing_zeros() as usize);
+            left &= left - 1;
+        }
+    }
+}
+
+/// The words that hold a range of bits, each with the mask of its part of the range.
+fn masks(range: std::ops::Range<usize>) -> impl Iterator<Item = (usize, u64)> {
+    let (start, end) = (range.start, range.end.max(range.start));
+    (start / 64..end.div_ceil(64)).map(move |word| {
+        let from = start.saturating_sub(word * 64);
+        let to = (end - word * 64).min(64);
+        let below = |bits: usize| {
+            if bits == 64 {
+                u64::MAX
+            } else {
+                (1 << bits) - 1
+            }
+        };
+        (word, below(to) & !below(from.min(64)))
+    })
+}
+
 /// Number of bits set.
 pub fn count_bits(words: &[u64]) -> usize {
     words.iter().map(|word| word.count_ones() as usize).sum()
@@ -295,9 +332,7 @@ impl Points {
                         }
                     }
                 } else if !span.is_empty() && inside(self.value(span.start)) {
-                    for position in span {
-                        set_bit(&mut bits, position);
-                    }
+                    fill_bits(&mut bits, span);
                 }
             }
         }
@@ -425,6 +460,34 @@ mod tests {
                 assert_eq!(count_bits(&flags), found.len());
                 assert!(found.iter().all(|&number| bit(&flags, number)));
             }
+        }
+    }
+
+    #[test]
+    fn bits_are_filled_and_listed() {
+        for (from, to) in [
+            (0, 0),
+            (0, 64),
+            (3, 5),
+            (60, 70),
+            (64, 128),
+            (1, 191),
+            (70, 70),
+        ] {
+            let mut words = vec![0; 3];
+            fill_bits(&mut words, from..to);
+            for at in 0..192 {
+                assert_eq!(
+                    bit(&words, at),
+                    (from..to).contains(&at),
+                    "{at} of {from}..{to}"
+                );
+            }
+            assert_eq!(count_bits(&words), to - from);
+            let mut listed = Vec::new();
+            set_bits(&words, 2..100, |at| listed.push(at));
+            let want: Vec<usize> = (from.max(2)..to.min(100)).collect();
+            assert_eq!(listed, want);
         }
     }
 

@@ -12,8 +12,6 @@ use crate::ui::theme;
 pub(super) const MOST_DOTS: usize = 4000;
 /// Side of a cell in pixels of the screen.
 const CELL: f64 = 2.0;
-/// Bars of the histograms at most.
-const BARS: f64 = 48.0;
 /// How much of its colour is left of density beside what is bright.
 const DIMMED: f32 = 0.45;
 
@@ -71,10 +69,16 @@ impl Cache {
             let moved =
                 before.is_none_or(|before| before.points != key.points || before.bins != key.bins);
             if moved {
-                self.all = key.bins.count(scatter.points, None);
+                key.bins.count(scatter.points, None, &mut self.all);
             }
-            let bits = self.bright.as_deref();
-            self.lit = bits.map(|bits| key.bins.count(scatter.points, Some(bits)));
+            self.lit = match &self.bright {
+                Some(bits) => {
+                    let mut lit = self.lit.take().unwrap_or_default();
+                    key.bins.count(scatter.points, Some(bits), &mut lit);
+                    Some(lit)
+                }
+                None => None,
+            };
         }
         if self.is_dense() {
             self.draw(ui, key);
@@ -173,12 +177,10 @@ impl Cache {
 fn bins(plane: &Plane, pixels_per_point: f64) -> Bins {
     let [x, y] = plane.visible();
     let [sx, sy] = plane.transform.scale();
-    let size = |scale: f64| CELL / (scale * pixels_per_point);
+    let per_unit = |scale: f64| scale * pixels_per_point / CELL;
     Bins {
-        x: CellAxis::covering(x, size(sx)),
-        y: CellAxis::covering(y, size(sy)),
-        x_bars: CellAxis::nice(x, BARS),
-        y_bars: CellAxis::nice(y, BARS),
+        x: CellAxis::covering(x, per_unit(sx)),
+        y: CellAxis::covering(y, per_unit(sy)),
     }
 }
 

@@ -117,7 +117,7 @@ impl Scatter<'_> {
         bars(
             ui,
             above,
-            &bins.x_bars,
+            &bins.x.bars(),
             [Some(&all.x_bars), lit.map(|lit| &lit.x_bars)],
             column,
         );
@@ -134,7 +134,7 @@ impl Scatter<'_> {
         bars(
             ui,
             right,
-            &bins.y_bars,
+            &bins.y.bars(),
             [Some(&all.y_bars), lit.map(|lit| &lit.y_bars)],
             row,
         );
@@ -257,8 +257,8 @@ impl Scatter<'_> {
 
 /// Values at which a bar begins and ends.
 fn ends(axis: &CellAxis, bar: usize) -> (f64, f64) {
-    let from = (axis.first + bar as f64) * axis.size;
-    (from, from + axis.size)
+    let at = |bar: usize| (axis.first + bar as f64) / axis.per_unit;
+    (at(bar), at(bar + 1))
 }
 
 fn density(ui: &Ui, plane: &Plane, cache: &Cache) {
