@@ -54,6 +54,13 @@ enum Expected {
     Nothing,
 }
 
+/// Whether a whole text is the beginning of a field's name, so that a condition is likely to come of it.
+pub fn begins_field(text: &str) -> bool {
+    let word = text.trim().to_lowercase();
+    let mut names = FIELDS.iter().map(|info| info.name);
+    !word.is_empty() && names.any(|name| name.starts_with(&word))
+}
+
 /// What may come next at `cursor`, an index of characters; the likeliest first. A word that is complete gets nothing.
 pub fn complete(text: &str, cursor: usize, schema: &Schema<'_>) -> Vec<Completion> {
     let before: String = text.chars().take(cursor).collect();

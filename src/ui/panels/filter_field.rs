@@ -10,7 +10,7 @@ use egui::{
 
 use super::parts::text;
 use crate::document::Document;
-use crate::document::filter::{Completion, QueryError, Schema, complete};
+use crate::document::filter::{Completion, QueryError, Schema, begins_field, complete};
 use crate::ui::command::Command;
 use crate::ui::view::ViewState;
 use crate::ui::{icons, theme, widgets};
@@ -39,6 +39,8 @@ pub fn filter_field_ui(ui: &mut Ui, doc: &Document, view: &mut ViewState) {
     let output = field(ui, id, doc, view);
     // What was just typed is read before anything is said about it; the list follows in the next frame.
     let input = doc.filter_input(view.rank_by, view.threshold);
+    let is_open = view.completion_open;
+    view.filter.hold(is_open && begins_field(&view.query.text));
     view.filter.read(&view.query.text, &input);
     if output.response.changed() {
         ui.request_repaint();
@@ -46,10 +48,17 @@ pub fn filter_field_ui(ui: &mut Ui, doc: &Document, view: &mut ViewState) {
     if !view.query.text.is_empty() {
         clear_button(ui, id, output.response.rect, view);
     }
-    if let Some(error) = view.filter.error() {
+    let error = view.filter.error();
+    // While completion is offered for the last word, that it is not complete is nothing to point at.
+    let end = view.query.text.trim_end().chars().count();
+    let error = error.filter(|error| !(is_open && error.column + error.length >= end));
+    if let Some(error) = error {
         mark(ui, &output, error);
         error_ui(ui, error);
-    } else if view.filter.query().asks_evaluation() && doc.evaluation().is_none() {
+    } else if view.filter.error().is_none()
+        && view.filter.query().asks_evaluation()
+        && doc.evaluation().is_none()
+    {
         let fields = view.filter.query().fields();
         let field = fields.iter().find(|field| field.info().is_evaluated);
         let name = field.map_or("", |field| field.name());
@@ -67,7 +76,7 @@ fn field(
 ) -> egui::text_edit::TextEditOutput {
     let c = theme::colours(ui);
     let width = ui.available_width();
-    let has_error = view.filter.error().is_some();
+    let has_error = view.filter.error().is_some() && !view.completion_open;
     let asked = RefCell::new(Asked::default());
     let schema = Schema {
         classes: doc.classes(),
