@@ -87,7 +87,9 @@ fn offer(expected: Expected, schema: &Schema<'_>, found: &mut Found) {
                 found.add(word, word, keyword_detail(word));
             }
             if found.word.chars().count() >= ENOUGH_OF_A_CLASS {
-                for name in &schema.classes.names {
+                let begun = |name: &&String| name.to_lowercase().starts_with(&found.word);
+                let names: Vec<_> = schema.classes.names.iter().filter(begun).collect();
+                for name in names {
                     let spelled = format!("class = {}", spelled(name));
                     found.add_named(name, &spelled, "class");
                 }

@@ -42,9 +42,6 @@ pub fn filter_field_ui(ui: &mut Ui, doc: &Document, view: &mut ViewState) {
     let is_open = view.completion_open;
     view.filter.hold(is_open && begins_field(&view.query.text));
     view.filter.read(&view.query.text, &input);
-    if output.response.changed() {
-        ui.request_repaint();
-    }
     if !view.query.text.is_empty() {
         clear_button(ui, id, output.response.rect, view);
     }
@@ -78,6 +75,8 @@ fn field(
     let width = ui.available_width();
     let has_error = view.filter.error().is_some() && !view.completion_open;
     let asked = RefCell::new(Asked::default());
+    // A list would cover what is said about an error farther left: it waits for the next word.
+    let error_end = view.filter.error().map(|error| error.column + error.length);
     let schema = Schema {
         classes: doc.classes(),
     };
@@ -97,7 +96,13 @@ fn field(
                 .align(RectAlign::BOTTOM_START)
                 .max_height(LIST_HEIGHT)
                 .show(ui, text_edit, |query| {
-                    let found = complete(query.text, query.word_range.end.0, &schema);
+                    let typed = query.text.trim_end().chars().count();
+                    let is_hidden =
+                        query.word.is_empty() && error_end.is_some_and(|end| end < typed);
+                    let found = match is_hidden {
+                        true => Vec::new(),
+                        false => complete(query.text, query.word_range.end.0, &schema),
+                    };
                     let shown = found.iter().map(suggestion).collect();
                     asked.replace(Asked {
                         text: query.text.to_owned(),
@@ -107,6 +112,10 @@ fn field(
                 })
         })
         .inner;
+    // A list that opens or closes is laid out in the frame after.
+    if output.is_open != view.completion_open || output.text_edit.response.changed() {
+        ui.request_repaint();
+    }
     view.completion_open = output.is_open;
     if let Some(accepted) = output.accepted {
         accept(ui, id, &accepted.insert, &asked.into_inner(), view);
