@@ -20,7 +20,7 @@ mod overlaps;
 pub use accumulate::{Curves, RECALL_POINTS, accumulate, recall_points};
 pub use cells::{Cell, Cells};
 pub use input::{
-    Candidate, EvalImage, EvalInput, ImageRef, LeftOut, PredictedImages, Truth, build,
+    Candidate, EvalImage, EvalInput, ImageParts, ImageRef, LeftOut, PredictedImages, Truth, build,
 };
 pub use matching::{
     AREAS, Area, CellMatch, Flags, IdPolicy, MAX_DETECTIONS, Matches, NOT_COUNTED, Selection,
