@@ -10,6 +10,7 @@
 mod accumulate;
 mod cells;
 mod input;
+pub mod knows;
 mod matching;
 mod mean;
 mod measured;

@@ -181,8 +181,8 @@ impl Recipe {
             annotations.push(truth(*next_id, label, size, rect, is_crowd));
             *next_id += 1;
             let skill = random.unit();
-            let found = usize::from(random.unit() < 0.8)
-                + usize::from(random.unit() < self.duplicates);
+            let found =
+                usize::from(random.unit() < 0.8) + usize::from(random.unit() < self.duplicates);
             for _ in 0..found {
                 let near = jittered(size, rect, 0.02 + 0.25 * skill, random);
                 detections.push(self.detected(label, near, Some(rect), random));
