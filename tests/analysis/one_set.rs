@@ -144,30 +144,19 @@ impl Recipe {
         }
     }
 
-    /// The size of COCO's validation set.
-    pub fn coco() -> Self {
-        Self {
-            seed: 7,
-            images: 5000,
-            classes: 80,
-            truths: 7.2,
-            detections: 50.0,
-            size: Size::new(640, 480),
-            crowds: 0.01,
-            duplicates: 0.1,
-            steps: 0,
-            with_head: true,
-        }
+    pub fn input(&self) -> EvalInput {
+        EvalInput::from_parts(self.class_table(), self.parts())
     }
 
-    pub fn input(&self) -> EvalInput {
-        let mut random = Random(self.seed);
-        let names = (0..self.classes).map(|label| format!("class {label}"));
-        let mut next_id = 1;
-        let parts = (0..self.images)
+    pub fn class_table(&self) -> ClassTable {
+        ClassTable::from_names((0..self.classes).map(|label| format!("class {label}")))
+    }
+
+    pub fn parts(&self) -> Vec<ImageParts> {
+        let (mut random, mut next_id) = (Random(self.seed), 1);
+        (0..self.images)
             .map(|number| self.image(number as u64 + 1, &mut next_id, &mut random))
-            .collect();
-        EvalInput::from_parts(ClassTable::from_names(names), parts)
+            .collect()
     }
 
     fn image(&self, id: u64, next_id: &mut u64, random: &mut Random) -> ImageParts {
