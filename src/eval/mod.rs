@@ -11,6 +11,8 @@ mod accumulate;
 mod boundary;
 mod cells;
 mod confusion;
+mod diagnose;
+mod difference;
 mod input;
 mod ledger;
 mod matching;
@@ -21,6 +23,7 @@ mod order;
 mod overlaps;
 mod pairing;
 mod per_image;
+mod suspects;
 mod tide;
 mod words;
 
@@ -28,6 +31,11 @@ pub use accumulate::{Curves, RECALL_POINTS, accumulate, recall_points};
 pub use boundary::{BAND_SHARE, band_width, boundary_iou, boundary_overlaps};
 pub use cells::{Cell, Cells};
 pub use confusion::{Confusion, ConfusionInstance, ConfusionRule, confusion};
+pub use diagnose::{Diagnosis, DiagnosisRules, DiagnosisStage, diagnose};
+pub use difference::{
+    ApDeltas, ApPair, Difference, DifferenceError, DifferenceRules, DifferenceSide, Finder,
+    FoundByBoth, FoundByOne, ap_deltas, difference, image_ap_pairs,
+};
 pub use input::{
     Candidate, EvalImage, EvalInput, ImageRef, LeftOut, PredictedImages, Truth, build,
 };
@@ -46,4 +54,5 @@ pub use order::{Order, rank_scores};
 pub use overlaps::{Kind, Overlap, Overlaps, Scope};
 pub use pairing::{Pairing, pair_up};
 pub use per_image::{DetectionStatus, ImageNumbers, PerImage, TruthStatus, per_image};
+pub use suspects::{Suspect, SuspectKind, SuspectRules, Suspects, suspects};
 pub use tide::{BACKGROUND_IOU, ErrorKind, Tide, TideBar, tide};

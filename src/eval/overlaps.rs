@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::EvalInput;
-use crate::structures::{BoxXywh, Rle};
+use crate::structures::{BoxXywh, Detection, Rle};
 
 /// What is laid over each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,6 +105,12 @@ impl Overlaps {
             .and_then(|at| pairs.get(at))
             .map_or(0.0, |pair| pair.iou)
     }
+}
+
+/// IoU of two predictions of one image; 0 for masks of different size.
+pub(super) fn instance_iou(kind: Kind, a: &Detection, b: &Detection) -> f64 {
+    let [a, b] = [a, b].map(|of| Shape::new(kind, of.bbox, &of.mask));
+    a.overlap(&b, kind, false)
 }
 
 /// What is compared of one instance.
