@@ -7,6 +7,7 @@
     reason = "a test fails by panicking and prints what it skips or measures"
 )]
 
+mod analysis;
 mod architecture;
 #[cfg(feature = "gui")]
 mod canvas;
