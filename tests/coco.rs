@@ -6,9 +6,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod check;
 mod dataset;
 mod fuzz;
+mod hostile;
 mod predictions;
+mod round_trip;
 
 use maskscope::coco::rle_string;
 use maskscope::structures::{Rle, Size};

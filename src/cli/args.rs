@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Style, Styles};
 use clap::{Parser, Subcommand};
 
-use super::{completions, convert, doctor, infer, inspect, synth};
+use super::{check, completions, convert, doctor, infer, inspect, synth};
 use crate::config::Config;
 
 const EXAMPLES: &str = "Examples:
@@ -101,6 +101,8 @@ pub enum Command {
     Inspect(inspect::Args),
     /// Convert a checkpoint to safetensors with its configuration inside
     Convert(convert::Args),
+    /// Report everything in a COCO set that is left out, altered or suspicious
+    Check(check::Args),
     /// Write a synthetic COCO set: overlapping textured shapes with exact masks
     Synth(synth::Args),
     /// What this machine has, what will be used and why, and what to install

@@ -1,5 +1,6 @@
 //! COCO files: sets, prediction files, results, the RLE string codec. Wraps hotcoco's types.
 
+pub mod check;
 pub mod correspond;
 pub mod dataset;
 mod error;
@@ -8,6 +9,7 @@ pub mod polygon;
 pub mod predictions;
 mod python_json;
 pub mod rle_string;
+pub mod save;
 
 pub use dataset::{Annotation, Annotations, Dataset, DatasetImage};
 pub use error::CocoError;
