@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::json::{Cursor, Syntax};
+use super::json::{Cursor, Syntax, plain_length};
 
 /// Large enough that handing out runs costs nothing, small enough that all threads end together.
 pub(super) const BATCH_BYTES: usize = 1 << 18;
@@ -89,14 +89,15 @@ impl Splitter<'_> {
 
 /// Offset behind the string whose first character is at `at`; the file's end where it has none.
 fn behind_string(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
+    loop {
+        at += plain_length(bytes.get(at..).unwrap_or_default());
+        match bytes.get(at) {
+            Some(b'"') => return at + 1,
+            Some(b'\\') => at += 2,
+            Some(_) => at += 1, // a control character: refused where the string is read
+            None => return bytes.len(),
         }
     }
-    bytes.len()
 }
 
 /// Reads every element of the list or object that begins at `open`; in file order, a vector a run.

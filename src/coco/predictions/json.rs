@@ -20,7 +20,7 @@ pub(super) enum Token<'a> {
     Null,
     Bool,
     /// A number as written; it may be `NaN`, `Infinity` or `-Infinity`.
-    Number(&'a str),
+    Number(Number<'a>),
     Text(Text<'a>),
     List,
     Object,
@@ -40,6 +40,28 @@ impl Token<'_> {
     }
 }
 
+/// A number as written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Number<'a>(&'a [u8]);
+
+impl<'a> Number<'a> {
+    /// Its text.
+    pub fn text(self) -> &'a str {
+        std::str::from_utf8(self.0).unwrap_or_default() // ASCII
+    }
+
+    /// Its value, if it is written with digits alone.
+    pub fn digits(self) -> Option<u64> {
+        if self.0.len() > 19 || self.0.is_empty() {
+            return self.text().parse().ok(); // perhaps beyond 64 bits
+        }
+        self.0.iter().try_fold(0u64, |value, byte| {
+            let digit = byte.wrapping_sub(b'0');
+            (digit <= 9).then_some(10 * value + u64::from(digit))
+        })
+    }
+}
+
 /// A string between its quotes, escapes checked but not resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Text<'a> {
@@ -55,11 +77,15 @@ impl<'a> Text<'a> {
         }
         let mut bytes = Vec::with_capacity(self.raw.len());
         let mut rest = self.raw;
-        while let Some(at) = rest.iter().position(|&byte| byte == b'\\') {
-            bytes.extend_from_slice(&rest[..at]);
-            rest = unescape(&rest[at + 1..], &mut bytes);
+        loop {
+            let (plain, tail) = rest.split_at(plain_length(rest));
+            bytes.extend_from_slice(plain);
+            // In a checked string nothing but backslashes ends the plain bytes.
+            let Some((_, escape)) = tail.split_first() else {
+                break;
+            };
+            rest = unescape(escape, &mut bytes);
         }
-        bytes.extend_from_slice(rest);
         Cow::Owned(bytes)
     }
 
@@ -120,6 +146,30 @@ fn hex4(rest: &[u8]) -> (u32, &[u8]) {
         value * 16 + char::from(digit).to_digit(16).unwrap_or(0)
     });
     (value, rest)
+}
+
+/// Bytes before the next quote, backslash or control character.
+pub(super) fn plain_length(bytes: &[u8]) -> usize {
+    let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let ends = ends_in(u64::from_le_bytes(*word));
+        if ends != 0 {
+            return 8 * index + ends.trailing_zeros() as usize / 8;
+        }
+    }
+    let tail = rest.iter().take_while(|byte| is_plain(byte)).count();
+    8 * words.len() + tail
+}
+
+/// The high bit of every byte that is no plain one; of those above the lowest such byte some may be set wrongly.
+fn ends_in(word: u64) -> u64 {
+    let every = |byte: u8| u64::from_le_bytes([byte; 8]);
+    // A byte below a limit borrows from its high bit, unless that was set before.
+    let below = |word: u64, limit: u8| word.wrapping_sub(every(limit)) & !word;
+    let quotes = below(word ^ every(b'"'), 1);
+    let backslashes = below(word ^ every(b'\\'), 1);
+    (quotes | backslashes | below(word, b' ')) & every(0x80)
 }
 
 /// Reads forward through a part of the file.
@@ -297,32 +347,38 @@ impl<'a> Cursor<'a> {
         match self.peek() {
             Some(b'"') => self.string().map(Token::Text),
             Some(b'-' | b'0'..=b'9' | b'N' | b'I') => self.number().map(Token::Number),
-            Some(b'n') => self.word("null").map(|_| Token::Null),
-            Some(b't') => self.word("true").map(|_| Token::Bool),
-            Some(b'f') => self.word("false").map(|_| Token::Bool),
+            Some(b'n') => self.word("null").map(|()| Token::Null),
+            Some(b't') => self.word("true").map(|()| Token::Bool),
+            Some(b'f') => self.word("false").map(|()| Token::Bool),
             _ => Err(self.error("a value")),
         }
     }
 
-    fn word(&mut self, word: &'static str) -> Result<&'static str, Syntax> {
+    fn word(&mut self, word: &str) -> Result<(), Syntax> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         if !rest.starts_with(word.as_bytes()) {
             return Err(self.error("a value"));
         }
         self.at += word.len();
-        Ok(word)
+        Ok(())
     }
 
     /// JSON's grammar, and the three words that Python adds to it.
-    fn number(&mut self) -> Result<&'a str, Syntax> {
+    fn number(&mut self) -> Result<Number<'a>, Syntax> {
         let start = self.at;
         self.at += usize::from(self.byte() == Some(b'-'));
         match self.byte() {
-            Some(b'N') if self.at == start => return self.word("NaN"),
-            Some(b'I') if self.at == start => return self.word("Infinity"),
-            Some(b'I') => return self.word("Infinity").map(|_| "-Infinity"),
+            Some(b'N') if self.at == start => self.word("NaN")?,
+            Some(b'I') => self.word("Infinity")?,
             Some(b'0') => self.at += 1,
             _ => self.digits()?,
+        }
+        if self
+            .bytes
+            .get(self.at - 1)
+            .is_some_and(u8::is_ascii_alphabetic)
+        {
+            return Ok(Number(&self.bytes[start..self.at]));
         }
         if self.byte() == Some(b'.') {
             self.at += 1;
@@ -333,8 +389,7 @@ impl<'a> Cursor<'a> {
             self.at += usize::from(matches!(self.byte(), Some(b'+' | b'-')));
             self.digits()?;
         }
-        // Only ASCII was stepped over.
-        Ok(std::str::from_utf8(&self.bytes[start..self.at]).unwrap_or_default())
+        Ok(Number(&self.bytes[start..self.at]))
     }
 
     fn byte(&self) -> Option<u8> {
@@ -357,17 +412,17 @@ impl<'a> Cursor<'a> {
         let mut at = start;
         let mut has_escapes = false;
         loop {
+            at += plain_length(self.bytes.get(at..).unwrap_or_default());
             match self.bytes.get(at) {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     has_escapes = true;
                     at = self.escape(at)?;
                 }
-                Some(0..0x20) => {
+                Some(_) => {
                     self.at = at;
                     return Err(self.error("a character that is no control character"));
                 }
-                Some(_) => at += 1,
                 None => {
                     self.at = at;
                     return Err(self.error("the end of a string"));
