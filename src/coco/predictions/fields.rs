@@ -1,6 +1,7 @@
 //! Numbers, ids and masks out of an entry: each is a value, or a reason why the entry cannot be used.
 
-use super::json::{Cursor, Syntax, Text, Token};
+use super::json::{Cursor, Syntax, Token};
+use super::text::Text;
 use crate::coco::rle_string;
 use crate::structures::{Rle, Size};
 

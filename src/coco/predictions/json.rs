@@ -3,7 +3,7 @@
 //! Two things serde_json cannot do are needed here: Python's bare `NaN` and `Infinity` are numbers, and a value of the
 //! wrong type is stepped over, so that one broken entry does not end the file. Nesting costs a byte a level, no stack.
 
-use std::borrow::Cow;
+use super::text::{Number, Text, plain_length};
 
 /// Where the file stops being JSON (or being ours), and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,155 +40,16 @@ impl Token<'_> {
     }
 }
 
-/// A number as written.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Number<'a>(&'a [u8]);
-
-impl<'a> Number<'a> {
-    /// Its text.
-    pub fn text(self) -> &'a str {
-        std::str::from_utf8(self.0).unwrap_or_default() // ASCII
-    }
-
-    /// Its value, if it is written with digits alone.
-    pub fn digits(self) -> Option<u64> {
-        if self.0.len() > 19 || self.0.is_empty() {
-            return self.text().parse().ok(); // perhaps beyond 64 bits
-        }
-        self.0.iter().try_fold(0u64, |value, byte| {
-            let digit = byte.wrapping_sub(b'0');
-            (digit <= 9).then_some(10 * value + u64::from(digit))
-        })
-    }
-}
-
-/// A string between its quotes, escapes checked but not resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Text<'a> {
-    pub raw: &'a [u8],
-    has_escapes: bool,
-}
-
-impl<'a> Text<'a> {
-    /// The bytes meant; borrowed where nothing is escaped.
-    pub fn bytes(self) -> Cow<'a, [u8]> {
-        if !self.has_escapes {
-            return Cow::Borrowed(self.raw);
-        }
-        let mut bytes = Vec::with_capacity(self.raw.len());
-        let mut rest = self.raw;
-        loop {
-            let (plain, tail) = rest.split_at(plain_length(rest));
-            bytes.extend_from_slice(plain);
-            // In a checked string nothing but backslashes ends the plain bytes.
-            let Some((_, escape)) = tail.split_first() else {
-                break;
-            };
-            rest = unescape(escape, &mut bytes);
-        }
-        Cow::Owned(bytes)
-    }
-
-    /// The text meant; `None` where it is not UTF-8.
-    pub fn text(self) -> Option<Cow<'a, str>> {
-        match self.bytes() {
-            Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
-            Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
-        }
-    }
-
-    /// The text meant, with a mark for every byte that is not UTF-8: for messages.
-    pub fn lossy(self) -> String {
-        String::from_utf8_lossy(&self.bytes()).into_owned()
-    }
-}
-
-/// Adds what the escape behind a backslash means; returns what follows it. Halves of pairs that stand alone become
-/// U+FFFD.
-fn unescape<'a>(rest: &'a [u8], bytes: &mut Vec<u8>) -> &'a [u8] {
-    let Some((&letter, rest)) = rest.split_first() else {
-        return rest;
-    };
-    bytes.push(match letter {
-        b'b' => 8,
-        b'f' => 12,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        b'u' => return unescape_unicode(rest, bytes),
-        itself => itself,
-    });
-    rest
-}
-
-fn unescape_unicode<'a>(rest: &'a [u8], bytes: &mut Vec<u8>) -> &'a [u8] {
-    let (first, mut rest) = hex4(rest);
-    let mut unit = char::from_u32(first);
-    if unit.is_none()
-        && let Some(tail) = rest.strip_prefix(b"\\u")
-    {
-        let (second, after) = hex4(tail);
-        let pair = [first as u16, second as u16];
-        unit = char::decode_utf16(pair).next().and_then(Result::ok);
-        if unit.is_some() {
-            rest = after;
-        }
-    }
-    let unit = unit.unwrap_or(char::REPLACEMENT_CHARACTER);
-    bytes.extend_from_slice(unit.encode_utf8(&mut [0; 4]).as_bytes());
-    rest
-}
-
-/// Four hexadecimal digits, which `Cursor::string` has checked.
-fn hex4(rest: &[u8]) -> (u32, &[u8]) {
-    let (digits, rest) = rest.split_at(rest.len().min(4));
-    let value = digits.iter().fold(0, |value, &digit| {
-        value * 16 + char::from(digit).to_digit(16).unwrap_or(0)
-    });
-    (value, rest)
-}
-
-/// Bytes before the next quote, backslash or control character.
-pub(super) fn plain_length(bytes: &[u8]) -> usize {
-    let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let ends = ends_in(u64::from_le_bytes(*word));
-        if ends != 0 {
-            return 8 * index + ends.trailing_zeros() as usize / 8;
-        }
-    }
-    let tail = rest.iter().take_while(|byte| is_plain(byte)).count();
-    8 * words.len() + tail
-}
-
-/// The high bit of every byte that is no plain one; of those above the lowest such byte some may be set wrongly.
-fn ends_in(word: u64) -> u64 {
-    let every = |byte: u8| u64::from_le_bytes([byte; 8]);
-    // A byte below a limit borrows from its high bit, unless that was set before.
-    let below = |word: u64, limit: u8| word.wrapping_sub(every(limit)) & !word;
-    let quotes = below(word ^ every(b'"'), 1);
-    let backslashes = below(word ^ every(b'\\'), 1);
-    (quotes | backslashes | below(word, b' ')) & every(0x80)
-}
-
-/// Reads forward through a part of the file.
+/// Reads forward through a file.
 pub(super) struct Cursor<'a> {
-    /// The file up to the part's end, so that `at` is an offset in the file.
     bytes: &'a [u8],
-    /// The whole file: an error tells what stands behind the part.
-    whole: &'a [u8],
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
-    /// Reads `whole` from `start` to `end`.
-    pub fn new(whole: &'a [u8], start: usize, end: usize) -> Self {
-        Self {
-            bytes: whole.get(..end).unwrap_or(whole),
-            whole,
-            at: start,
-        }
+    /// Reads `bytes` from `start`.
+    pub fn new(bytes: &'a [u8], start: usize) -> Self {
+        Self { bytes, at: start }
     }
 
     /// Offset of the next byte, blanks skipped.
@@ -217,10 +78,6 @@ impl<'a> Cursor<'a> {
 
     /// An error at the next byte that is not blank.
     pub fn error(&mut self, wanted: &str) -> Syntax {
-        let is_at_end = self.peek().is_none();
-        if is_at_end {
-            self.bytes = self.whole; // what stands behind the part
-        }
         let reason = match self.peek() {
             None => format!("the JSON ends where {wanted} is expected"),
             Some(byte) => {
@@ -378,7 +235,7 @@ impl<'a> Cursor<'a> {
             .get(self.at - 1)
             .is_some_and(u8::is_ascii_alphabetic)
         {
-            return Ok(Number(&self.bytes[start..self.at]));
+            return Ok(Number::new(&self.bytes[start..self.at]));
         }
         if self.byte() == Some(b'.') {
             self.at += 1;
@@ -389,7 +246,7 @@ impl<'a> Cursor<'a> {
             self.at += usize::from(matches!(self.byte(), Some(b'+' | b'-')));
             self.digits()?;
         }
-        Ok(Number(&self.bytes[start..self.at]))
+        Ok(Number::new(&self.bytes[start..self.at]))
     }
 
     fn byte(&self) -> Option<u8> {
@@ -431,7 +288,7 @@ impl<'a> Cursor<'a> {
         }
         self.at = at + 1;
         let raw = &self.bytes[start..at];
-        Ok(Text { raw, has_escapes })
+        Ok(Text::new(raw, has_escapes))
     }
 
     /// Checks the escape at `at`; returns the offset behind it.
@@ -458,7 +315,7 @@ mod tests {
     use super::*;
 
     fn whole(text: &[u8]) -> Result<(), Syntax> {
-        let mut cursor = Cursor::new(text, 0, text.len());
+        let mut cursor = Cursor::new(text, 0);
         cursor.value()?;
         match cursor.peek() {
             None => Ok(()),
@@ -530,7 +387,7 @@ mod tests {
             r#""tr\u00e4m \ud83d\ude00 é""#,
             r#""\\u0041""#,
         ] {
-            let mut cursor = Cursor::new(text.as_bytes(), 0, text.len());
+            let mut cursor = Cursor::new(text.as_bytes(), 0);
             let Ok(Token::Text(ours)) = cursor.value() else {
                 panic!("{text}");
             };
@@ -539,7 +396,7 @@ mod tests {
         }
         // Python writes such halves; a text of ours marks them.
         let half = br#""\ud83d\u0041""#;
-        let mut cursor = Cursor::new(half, 0, half.len());
+        let mut cursor = Cursor::new(half, 0);
         let Ok(Token::Text(half)) = cursor.value() else {
             panic!("no text");
         };

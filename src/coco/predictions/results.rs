@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::batches::follows_an_object;
 use super::fields::{self, ImageKey, Problem};
 use super::json::{Cursor, Syntax};
 use super::left_out::{EntryKind, Refused};
@@ -41,6 +42,11 @@ struct Keys {
     mask_iou: Option<f64>,
     mask: Option<Rle>,
     has_mask: bool,
+}
+
+/// Whether an entry seems to begin at `at`: entries are objects, and hold no lists of objects.
+pub(super) fn seems_to_begin(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at) == Some(&b'{') && follows_an_object(bytes, at)
 }
 
 /// Reads one entry.
