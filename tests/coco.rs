@@ -9,6 +9,8 @@
 mod dataset;
 mod fuzz;
 mod predictions;
+mod predictions_lenient;
+mod predictions_pair;
 
 use maskscope::coco::rle_string;
 use maskscope::structures::{Rle, Size};
