@@ -11,6 +11,8 @@ mod dataset;
 mod fuzz;
 mod hostile;
 mod predictions;
+mod predictions_lenient;
+mod predictions_pair;
 mod round_trip;
 
 use maskscope::coco::rle_string;

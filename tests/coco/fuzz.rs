@@ -177,9 +177,27 @@ fn check(text: &str, seeds: u64, mut read: impl FnMut(&[u8]) -> bool) {
 
 #[test]
 fn mutated_predictions_are_errors_or_files() {
-    let read = |bytes: &[u8]| predictions::read_bytes(Path::new("file.json"), bytes).is_ok();
-    check(PREDICTIONS, 20_000, read);
-    check(RESULTS, 20_000, read);
+    let mut left_out = 0;
+    let mut read = |bytes: &[u8]| {
+        let Ok(file) = predictions::read_bytes(Path::new("file.json"), bytes) else {
+            return false;
+        };
+        left_out += file.left_out_count;
+        for image in &file.images {
+            for detection in &image.detections {
+                let bbox = detection.bbox;
+                let numbers = [bbox.x, bbox.y, detection.score, detection.iou_score];
+                assert!(numbers.iter().all(|number| number.is_finite()));
+                assert!(bbox.width >= 0.0 && bbox.height >= 0.0);
+                assert_eq!(detection.mask.size(), image.size);
+                assert!(detection.label < file.classes.len());
+            }
+        }
+        true
+    };
+    check(PREDICTIONS, 20_000, &mut read);
+    check(RESULTS, 20_000, &mut read);
+    assert!(left_out > 1_000, "{left_out} left out");
 }
 
 #[test]
