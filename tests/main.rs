@@ -22,6 +22,8 @@ mod infer;
 mod ops;
 #[cfg(feature = "gui")]
 mod panels;
+#[cfg(feature = "gui")]
+mod plot;
 mod support;
 #[cfg(feature = "gui")]
 mod ui;
