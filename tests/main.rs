@@ -27,6 +27,8 @@ mod ops;
 #[cfg(feature = "gui")]
 mod panels;
 mod query;
+#[cfg(feature = "gui")]
+mod plot;
 mod support;
 #[cfg(feature = "gui")]
 mod ui;

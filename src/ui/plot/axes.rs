@@ -19,6 +19,8 @@ const PADDING: f32 = 8.0;
 const TICK_DISTANCE: Vec2 = vec2(56.0, 36.0);
 /// Between ticks and the frame.
 const GAP: f32 = 6.0;
+/// The labels of y have room for so much, in any case.
+const RESERVED: &str = "0.000";
 /// Height of a line of small text.
 const LINE: f32 = 16.0;
 /// Zoom per point of scrolling: a notch of a wheel (40 points) is a fifth.
@@ -183,16 +185,12 @@ impl Axes<'_> {
             };
         let height = (area.height() - below).max(1.0);
         let ticks = Ticks::of(y, steps(height, TICK_DISTANCE.y));
-        let widest = ticks
-            .values
-            .iter()
-            .map(|&value| text_width(ui, &ticks.text(value)));
         let name = if self.y.name.is_empty() {
             0.0
         } else {
             LINE + 2.0
         };
-        let left = (widest.fold(0.0, f32::max) + GAP + name).ceil();
+        let left = (label_width(ui, &ticks) + GAP + name).ceil();
         let frame = Rect::from_min_max(
             pos2((area.left() + left).round(), area.top().round()),
             pos2(area.right().round(), (area.bottom() - below).round()),
@@ -248,13 +246,9 @@ impl Axes<'_> {
         if self.y.name.is_empty() {
             return;
         }
-        let [_, y] = [plane.transform.x, plane.transform.y];
+        let y = plane.transform.y;
         let ticks = Ticks::of(y, steps(plane.transform.rect.height(), TICK_DISTANCE.y));
-        let widest = ticks
-            .values
-            .iter()
-            .map(|&value| text_width(ui, &ticks.text(value)));
-        let left = plane.frame.left() - GAP - widest.fold(0.0, f32::max) - LINE;
+        let left = plane.frame.left() - GAP - label_width(ui, &ticks) - LINE;
         upwards(
             ui,
             pos2(left, plane.frame.center().y),
@@ -276,6 +270,15 @@ pub fn upwards(ui: &Ui, at: Pos2, text: &str, colour: Color32, anchor: Align2) {
 
 fn steps(length: f32, apart: f32) -> f64 {
     f64::from((length / apart).max(1.0))
+}
+
+/// Room for the labels of y: the same until a zoom needs many decimals, so that the plot stays where it is.
+fn label_width(ui: &Ui, ticks: &Ticks) -> f32 {
+    let widths = ticks
+        .values
+        .iter()
+        .map(|&value| text_width(ui, &ticks.text(value)));
+    widths.fold(text_width(ui, RESERVED), f32::max)
 }
 
 fn text_width(ui: &Ui, text: &str) -> f32 {

@@ -177,9 +177,10 @@ impl Lines<'_> {
             self.crosshair(ui, &response, &plane, state, x);
         }
         self.info(ui, &response, state);
-        let enter = response.has_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+        let by_pointer = response.clicked() && pointer.is_some();
+        let is_clicked = by_pointer || super::pressed_by_key(&response);
         LinesResponse {
-            clicked: hovered.filter(|_| (response.clicked() && pointer.is_some()) || enter),
+            clicked: hovered.filter(|_| is_clicked),
             hovered,
             response,
             plane,

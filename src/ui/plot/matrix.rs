@@ -122,7 +122,7 @@ impl Matrix<'_> {
         let mut layout = self.layout(ui, area);
         self.scroll(ui, &response, &layout, state);
         super::keep_focus(ui, &response, state.cursor.is_some());
-        let enter = self.keys(ui, &response, &layout, state);
+        self.keys(ui, &response, &layout, state);
         layout.offset = state.offset;
         let hovered = response
             .hover_pos()
@@ -141,7 +141,7 @@ impl Matrix<'_> {
             });
         }
         let clicked = hovered.filter(|_| response.clicked());
-        clicked.or(raised.filter(|_| enter))
+        clicked.or(raised.filter(|_| super::pressed_by_key(&response)))
     }
 
     /// The count of a cell.
@@ -221,14 +221,14 @@ impl Matrix<'_> {
         state.offset = state.offset.clamp(Vec2::ZERO, most);
     }
 
-    /// Arrows move from cell to cell, and into view; Esc leaves the cells. Whether Enter was pressed.
-    fn keys(&self, ui: &Ui, response: &Response, layout: &Layout, state: &mut MatrixState) -> bool {
+    /// Arrows move from cell to cell, and into view; Esc leaves the cells.
+    fn keys(&self, ui: &Ui, response: &Response, layout: &Layout, state: &mut MatrixState) {
         if !response.has_focus() {
-            return false;
+            return;
         }
         if ui.input(|input| input.key_pressed(Key::Escape)) {
             state.cursor = None;
-            return false;
+            return;
         }
         let [right, up] = super::axes::arrows(ui);
         if (right, up) != (0.0, 0.0) {
@@ -247,7 +247,6 @@ impl Matrix<'_> {
             let high = low + Vec2::splat(layout.side) - layout.body.size();
             state.offset = state.offset.max(high).min(low).max(Vec2::ZERO);
         }
-        state.cursor.is_some() && ui.input(|input| input.key_pressed(Key::Enter))
     }
 
     fn cell_at(&self, layout: &Layout, at: Pos2) -> Option<(usize, usize)> {

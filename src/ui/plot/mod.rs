@@ -76,6 +76,11 @@ fn keep_focus(ui: &Ui, response: &Response, escape: bool) {
     ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, filter));
 }
 
+/// Enter, Space or the request of a screen reader, in place of a click of the pointer.
+fn pressed_by_key(response: &Response) -> bool {
+    response.clicked() && !response.clicked_by(egui::PointerButton::Primary)
+}
+
 /// The frame of what has the focus.
 fn focus_frame(ui: &Ui, response: &Response, rect: Rect) {
     if response.has_focus() {

@@ -2,7 +2,7 @@
 //! The bins and the expected calibration error come from the evaluation.
 
 use egui::{
-    Align2, Color32, FontId, Key, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2,
+    Align2, Color32, FontId, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2,
 };
 
 use super::axes::{Axes, Axis, Plane, View};
@@ -109,8 +109,8 @@ impl Reliability<'_> {
                 }
             });
         }
-        let enter = response.has_focus() && ui.input(|input| input.key_pressed(Key::Enter));
-        let is_clicked = (response.clicked() && hovered.is_some()) || enter;
+        let by_pointer = response.clicked() && hovered.is_some();
+        let is_clicked = by_pointer || super::pressed_by_key(&response);
         raised.filter(|_| is_clicked)
     }
 

@@ -51,7 +51,7 @@ pub(super) fn react(
     if state.drag.is_some() {
         return proceed(ui, response, axes, plane, state);
     }
-    if response.clicked() && !panning {
+    if response.clicked_by(PointerButton::Primary) && !panning {
         return match hovered {
             Some(number) => Some(ScatterEvent::Clicked(number)),
             None => {
