@@ -20,7 +20,7 @@ mod overlaps;
 pub use crate::coco::correspond::ImageRef;
 pub use accumulate::{Curves, RECALL_POINTS, accumulate, recall_points};
 pub use cells::{Cell, Cells};
-pub use input::{Candidate, EvalImage, EvalInput, LeftOut, PredictedImages, Truth, build};
+pub use input::{Candidate, EvalImage, EvalInput, LeftOut, PredictedImages, Side, Truth, build};
 pub use matching::{
     AREAS, Area, CellMatch, Flags, IdPolicy, MAX_DETECTIONS, Matches, NOT_COUNTED, Selection,
     Setup, THRESHOLDS, cell_match, iou_thresholds, matches,
