@@ -54,6 +54,8 @@ fn open_window(cli: &Cli) -> anyhow::Result<bool> {
     }
     maskscope::ui::run(maskscope::ui::StartOptions {
         path: cli.window.path.clone(),
+        predictions: cli.window.predictions.clone(),
+        compare: cli.window.compare.clone(),
         checkpoint: cli.window.checkpoint.clone(),
         config: cli.window.config.clone(),
         set: cli.shared.set.clone(),

@@ -16,6 +16,7 @@ mod config;
 mod conv;
 mod data;
 mod document;
+mod eval;
 mod golden;
 mod images;
 mod infer;

@@ -49,6 +49,12 @@ pub struct Cli {
 pub struct WindowArgs {
     /// A folder of images, an image, a COCO JSON or a predictions JSON to open in the window
     pub path: Option<PathBuf>,
+    /// Predictions to show for the COCO set at PATH: our JSON or COCO results
+    #[arg(long, value_name = "FILE", requires = "path")]
+    pub predictions: Option<PathBuf>,
+    /// Predictions to compare those with
+    #[arg(long, value_name = "FILE", requires = "predictions")]
+    pub compare: Option<PathBuf>,
     /// Weights to run in the window: safetensors, PyTorch .pth or MindSpore .ckpt
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,

@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits: opening, inference, annotations and export run on threads; `poll` takes in what they finished.
 
+pub mod evaluation;
 pub mod filter;
 mod images_list;
 mod open;

@@ -47,6 +47,7 @@ impl Document {
             return;
         }
         self.cancel();
+        self.predictions_path = None;
         let wanted = |state: &ImageState| again || !matches!(state, ImageState::Done(_));
         let indices: Vec<usize> = (0..self.images.len())
             .filter(|&index| wanted(&self.images[index].state))

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use super::evaluation::{Attaching, Evaluator, Second};
 use super::open::{self, OpenError, Opened};
 use super::running::Running;
 use super::settings::Settings;
 use super::truth::TruthKeeper;
 use super::{ImageEntry, ImageState, ModelRequest, ModelSummary, PathKind, TruthState, Wake};
+use crate::coco::dataset::Dataset;
 use crate::structures::ClassTable;
 
 /// Where the images come from.
@@ -126,6 +128,14 @@ pub struct Document {
     pub(super) notices: Vec<Notice>,
     pub(super) exports: Vec<Receiver<Notice>>,
     pub(super) wake: Wake,
+    /// Ground truth of what is open.
+    pub(super) dataset: Option<Arc<Dataset>>,
+    pub(super) attaching: Option<Attaching>,
+    pub(super) evaluator: Option<Evaluator>,
+    pub(super) second: Option<Second>,
+    pub(super) predictions_path: Option<PathBuf>,
+    /// Changes whenever predictions or classes change.
+    pub(super) predictions_number: u64,
     truth: Option<TruthKeeper>,
     opening: Option<Opening>,
     revision: u64,
@@ -151,6 +161,12 @@ impl Document {
             notices: Vec::new(),
             exports: Vec::new(),
             wake,
+            dataset: None,
+            attaching: None,
+            evaluator: None,
+            second: None,
+            predictions_path: None,
+            predictions_number: 0,
             truth: None,
             opening: None,
             revision: 0,
@@ -201,7 +217,10 @@ impl Document {
 
     /// Whether anything runs in the background: opening, the model or an export.
     pub fn is_busy(&self) -> bool {
-        self.opening.is_some() || self.running.is_some() || !self.exports.is_empty()
+        self.opening.is_some()
+            || self.attaching.is_some()
+            || self.running.is_some()
+            || !self.exports.is_empty()
     }
 
     /// Remembered settings.
@@ -217,7 +236,9 @@ impl Document {
     /// Takes in what the threads finished. Call it once a frame; returns what the user should be told.
     pub fn poll(&mut self) -> Vec<Notice> {
         self.take_opened();
+        self.take_attached();
         self.take_inference();
+        self.take_evaluations();
         self.exports.retain(|export| match export.try_recv() {
             Ok(notice) => {
                 self.notices.push(notice);
@@ -320,9 +341,12 @@ impl Document {
         }
         self.images = opened.images;
         self.classes = opened.classes;
-        self.truth = opened
-            .dataset
-            .and_then(|dataset| TruthKeeper::new(dataset, Arc::clone(&self.wake)).ok());
+        let wake = || Arc::clone(&self.wake);
+        self.truth =
+            (opened.dataset.clone()).and_then(|dataset| TruthKeeper::new(dataset, wake()).ok());
+        self.evaluator =
+            (opened.dataset.clone()).and_then(|dataset| Evaluator::new(dataset, wake()).ok());
+        self.dataset = opened.dataset;
         self.source = Some(opened.source);
         self.changed();
         let runs_by_itself = matches!(
@@ -338,6 +362,11 @@ impl Document {
     pub fn close(&mut self) {
         self.running = None;
         self.truth = None;
+        self.dataset = None;
+        self.attaching = None;
+        self.evaluator = None;
+        self.second = None;
+        self.predictions_path = None;
         self.source = None;
         self.images = Vec::new();
         self.classes = ClassTable::default();
@@ -363,6 +392,9 @@ impl Document {
                 |state: &ImageState| matches!(state, ImageState::Idle | ImageState::Failed(_));
             self.outstanding -= usize::from(is_outstanding(&image.state));
             self.outstanding += usize::from(is_outstanding(&state));
+            let has_predictions = |state: &ImageState| matches!(state, ImageState::Done(_));
+            let changes = has_predictions(&image.state) || has_predictions(&state);
+            self.predictions_number += u64::from(changes);
             image.state = state;
             self.revision += 1;
         }
@@ -373,6 +405,7 @@ impl Document {
         let is_outstanding =
             |image: &&ImageEntry| matches!(image.state, ImageState::Idle | ImageState::Failed(_));
         self.outstanding = self.images.iter().filter(is_outstanding).count();
+        self.predictions_number += 1;
         self.revision += 1;
     }
 }

@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Wake;
 use crate::coco::dataset::{Annotation, Dataset};
+use crate::eval::best_overlap;
 use crate::structures::Detection;
 
 /// Images whose annotations stay in memory.
 const KEPT: usize = 64;
-/// A prediction with this share of its area on a crowd region is not measured (product.md, definitions).
-const CROWD_SHARE: f64 = 0.5;
 
 /// An annotation as the window shows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -159,19 +158,16 @@ fn measure(dataset: &Dataset, index: usize, predictions: Option<&Vec<Detection>>
 /// The largest mask IoU with an annotation of the class; `None` where it cannot be said. Masks of another size do not
 /// overlap: the JSON and the file disagree.
 fn measured_iou(prediction: &Detection, annotations: &[Annotation]) -> Option<f64> {
-    let of_class = || annotations.iter().filter(|a| a.label == prediction.label);
     let area = prediction.mask.area() as f64;
-    let on_crowd = of_class().filter(|a| a.is_crowd).any(|a| {
-        let shared = prediction.mask.intersection_area(&a.mask).unwrap_or(0) as f64;
-        area > 0.0 && shared / area >= CROWD_SHARE
-    });
-    if on_crowd {
-        return None;
-    }
-    let ious = of_class()
-        .filter(|a| !a.is_crowd)
-        .map(|a| prediction.mask.iou(&a.mask).unwrap_or(0.0));
-    Some(ious.fold(0.0, f64::max))
+    let of_class = annotations.iter().filter(|a| a.label == prediction.label);
+    best_overlap(of_class.map(|a| {
+        let overlap = match a.is_crowd {
+            false => prediction.mask.iou(&a.mask).unwrap_or(0.0),
+            true if area == 0.0 => 0.0,
+            true => prediction.mask.intersection_area(&a.mask).unwrap_or(0) as f64 / area,
+        };
+        (a.is_crowd, overlap)
+    }))
 }
 
 #[cfg(test)]

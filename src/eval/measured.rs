@@ -15,15 +15,21 @@ pub fn measured_ious(input: &EvalInput, overlaps: &Overlaps) -> Vec<Option<f64>>
 
 fn measured_iou(input: &EvalInput, overlaps: &Overlaps, detection: usize) -> Option<f64> {
     let label = input.detections.get(detection)?.label;
-    let mut best = 0.0_f64;
-    for pair in overlaps.of(detection) {
+    let of_class = overlaps.of(detection).iter().filter_map(|pair| {
         let truth = input.truths.get(pair.truth as usize)?;
-        if truth.label != label {
-            continue;
-        }
-        if !truth.is_crowd {
-            best = best.max(pair.iou);
-        } else if pair.iou >= CROWD_SHARE {
+        (truth.label == label).then_some((truth.is_crowd, pair.iou))
+    });
+    best_overlap(of_class)
+}
+
+/// The rule of measured IoU, from the overlaps with the annotations of the class: crowd region or not, and the IoU, or
+/// for a crowd region the share of the prediction's own area on it.
+pub fn best_overlap(of_class: impl Iterator<Item = (bool, f64)>) -> Option<f64> {
+    let mut best = 0.0_f64;
+    for (is_crowd, overlap) in of_class {
+        if !is_crowd {
+            best = best.max(overlap);
+        } else if overlap >= CROWD_SHARE {
             return None;
         }
     }

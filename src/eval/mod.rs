@@ -26,7 +26,7 @@ pub use matching::{
     Setup, THRESHOLDS, cell_match, iou_thresholds, matches,
 };
 pub use mean::pairwise_mean;
-pub use measured::{CROWD_SHARE, measured_ious};
+pub use measured::{CROWD_SHARE, best_overlap, measured_ious};
 pub use numbers::CocoNumbers;
 pub use order::{Order, rank_scores};
 pub use overlaps::{Kind, Overlap, Overlaps, Scope};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Detection;
 
 /// Which score ranks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum RankBy {
     /// Class score.
     Score,

@@ -15,7 +15,8 @@ use super::panels;
 use super::persist::{Memory, Store};
 use super::shell::{Opened, Overlay, Shell};
 use super::theme;
-use super::view::ViewState;
+use super::view::{ViewState, Workspace};
+use crate::document::evaluation::Side;
 use crate::document::images::ImageServiceOptions;
 use crate::document::settings::Settings;
 use crate::document::{Document, ModelRequest, NoticeKind, SourceKind};
@@ -25,6 +26,10 @@ use crate::document::{Document, ModelRequest, NoticeKind, SourceKind};
 pub struct StartOptions {
     /// Opened at once: folder, image, COCO JSON, predictions JSON.
     pub path: Option<PathBuf>,
+    /// Predictions for the set at `path`.
+    pub predictions: Option<PathBuf>,
+    /// Predictions to compare those with.
+    pub compare: Option<PathBuf>,
     /// Weights to run.
     pub checkpoint: Option<PathBuf>,
     /// Configuration file; the checkpoint's own without.
@@ -78,6 +83,8 @@ impl App {
                 .say(NoticeKind::Warning, text, refused.join(", "));
         }
         shell.first = options.path;
+        shell.first_predictions = options.predictions;
+        shell.first_second = options.compare;
         let request = ModelRequest {
             checkpoint: options.checkpoint.unwrap_or_default(),
             config: options.config,
@@ -136,12 +143,28 @@ impl App {
             self.view.instance = None;
             self.view.hovered = None;
             self.view.gallery.clear();
+            self.view.picked = None;
             self.view.scroll_to_selected = true;
             let source = self.document.source();
             // The demo has a button of its own at the next start.
             if let Some(source) = source.filter(|source| source.kind != SourceKind::Demo) {
                 self.shell.memory.last_source = Some(source.path.clone());
             }
+            self.attach_first();
+        }
+        self.document.evaluate(&self.view.eval_settings());
+    }
+
+    /// Predictions of the command line, as soon as their set is open.
+    fn attach_first(&mut self) {
+        if self.document.source().is_none() {
+            return;
+        }
+        if let Some(path) = self.shell.first_predictions.take() {
+            self.document.attach_predictions(&path, Side::A);
+        }
+        if let Some(path) = self.shell.first_second.take() {
+            self.document.attach_predictions(&path, Side::B);
         }
     }
 
@@ -233,17 +256,28 @@ impl App {
             .frame(side)
             .show(ui, |ui| panels::gallery_ui(ui, doc, view, loader, out));
         memory.gallery = gallery.response.rect.width();
+        let workspace = view.workspace;
         let inspector = Panel::right("inspector")
             .default_size(memory.inspector)
             .size_range(240.0..=most.max(240.0))
             .resizable(true)
             .frame(side)
-            .show(ui, |ui| panels::inspector_ui(ui, doc, view, out));
+            .show(ui, |ui| match workspace {
+                Workspace::Browse => panels::inspector_ui(ui, doc, view, out),
+                Workspace::Compare => panels::compare::compare_right_ui(ui, doc, view, out),
+                Workspace::Evaluate => panels::evaluate::evaluate_right_ui(ui, doc, view, out),
+            });
         memory.inspector = inspector.response.rect.width();
         egui::CentralPanel::default()
             .frame(Frame::new().fill(c.canvas))
-            .show(ui, |ui| {
-                panels::canvas_area_ui(ui, doc, view, loader, out);
+            .show(ui, |ui| match workspace {
+                Workspace::Browse => panels::canvas_area_ui(ui, doc, view, loader, out),
+                Workspace::Compare => {
+                    panels::compare::compare_centre_ui(ui, doc, view, loader, out);
+                }
+                Workspace::Evaluate => {
+                    panels::evaluate::evaluate_centre_ui(ui, doc, view, loader, out);
+                }
             });
     }
 
@@ -280,7 +314,8 @@ impl App {
             match ask {
                 Ask::Export => self.document.export(&path),
                 Ask::Checkpoint => self.document.choose_checkpoint(&path),
-                _ => self.document.open(&path),
+                Ask::Second => self.document.attach_predictions(&path, Side::B),
+                _ => dispatch::open_path(&mut self.document, &path),
             }
             ctx.request_repaint();
         }

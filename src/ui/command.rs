@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::document::ranking::RankBy;
 use crate::document::{Document, ImageState, ModelState};
 use crate::ui::colour::ColourBy;
-use crate::ui::view::ViewState;
+use crate::ui::picked::Picked;
+use crate::ui::view::{ViewState, Workspace};
 
 /// An intent. Panels push them; `dispatch` alone carries them out.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +19,10 @@ pub enum Command {
     OpenCocoSet,
     /// Ask for a prediction JSON, then open it.
     OpenPredictions,
+    /// Ask for a second prediction JSON, to compare with.
+    ComparePredictions,
+    /// End the comparison with a second prediction file.
+    CloseComparison,
     /// Ask for weights, then load them.
     OpenCheckpoint,
     /// Open a path of any kind, as dropped or from the recent list.
@@ -35,6 +41,14 @@ pub enum Command {
     CancelJob,
     /// Write the predictions as JSON.
     ExportPredictions,
+    /// Browse, Compare, Evaluate.
+    SetWorkspace(Workspace),
+    /// Show the images of these instances alone.
+    Pick(Arc<Picked>),
+    /// Show all images again.
+    ClearPick,
+    /// Detections below the threshold take part in the evaluation, or not.
+    ToggleEvaluateAboveThreshold,
     /// The next image of the gallery.
     NextImage,
     /// The previous image of the gallery.
@@ -155,6 +169,8 @@ impl Command {
             C::OpenFolder,
             C::OpenCocoSet,
             C::OpenPredictions,
+            C::ComparePredictions,
+            C::CloseComparison,
             C::OpenCheckpoint,
             C::ExportPredictions,
             C::CloseSet,
@@ -189,6 +205,8 @@ impl Command {
             C::StepThreshold(1),
             C::StepThreshold(-1),
         ];
+        all.extend(Workspace::ALL.map(C::SetWorkspace));
+        all.extend([C::ClearPick, C::ToggleEvaluateAboveThreshold]);
         all.extend(RankBy::ALL.map(C::SetRankBy));
         all.extend(ColourBy::ALL.map(C::SetColourBy));
         all.extend([
@@ -218,6 +236,8 @@ impl Command {
             Self::SelectInstance(Some(index)) => format!("Select instance {}", index + 1).into(),
             Self::SetOpacity(opacity) => format!("Opacity {:.0} %", opacity * 100.0).into(),
             Self::SetThreshold(threshold) => format!("Score at least {threshold:.2}").into(),
+            Self::SetWorkspace(workspace) => format!("Workspace: {}", workspace.label()).into(),
+            Self::Pick(picked) => format!("Show {}", picked.label).into(),
             Self::SetRankBy(by) => format!("Rank by {}", by.label()).into(),
             Self::SetColourBy(by) => format!("Colour by {}", by.label()).into(),
             _ => self.fixed_label().into(),
@@ -230,6 +250,12 @@ impl Command {
             Self::OpenFolder => "Open folder…",
             Self::OpenCocoSet => "Open COCO set…",
             Self::OpenPredictions => "Open predictions…",
+            Self::ComparePredictions => "Compare with predictions…",
+            Self::CloseComparison => "End the comparison",
+            Self::ClearPick => "Show all images again",
+            Self::ToggleEvaluateAboveThreshold => {
+                "Evaluate all detections, or those above the threshold"
+            }
             Self::OpenCheckpoint => "Load checkpoint…",
             Self::OpenDemo => "Open the demo",
             Self::CloseSet => "Close",
@@ -296,6 +322,8 @@ impl Command {
             Self::OpenFolder
             | Self::OpenCocoSet
             | Self::OpenPredictions
+            | Self::ComparePredictions
+            | Self::CloseComparison
             | Self::OpenPath(_)
             | Self::OpenDemo
             | Self::CloseSet
@@ -314,6 +342,9 @@ impl Command {
             | Self::FirstImage
             | Self::LastImage
             | Self::SelectImage(_)
+            | Self::SetWorkspace(_)
+            | Self::Pick(_)
+            | Self::ClearPick
             | Self::NextInstance
             | Self::PreviousInstance
             | Self::SelectInstance(_)
@@ -345,6 +376,10 @@ impl Command {
                 let is_done = |state: &ImageState| matches!(state, ImageState::Done(_));
                 doc.images().iter().any(|image| is_done(&image.state))
             }
+            Self::ComparePredictions => doc.has_truth(),
+            Self::CloseComparison => doc.second().is_some(),
+            Self::SetWorkspace(_) => doc.source().is_some(),
+            Self::ClearPick => view.picked.is_some(),
             Self::NextImage | Self::PreviousImage | Self::FirstImage | Self::LastImage => {
                 !view.gallery.is_empty()
             }

@@ -24,6 +24,8 @@ pub enum Ask {
     CocoSet,
     /// A prediction JSON.
     Predictions,
+    /// A prediction JSON to compare with.
+    Second,
     /// Weights.
     Checkpoint,
     /// Where to write the predictions.
@@ -37,6 +39,7 @@ impl Ask {
             Command::OpenFolder => Some(Self::Folder),
             Command::OpenCocoSet => Some(Self::CocoSet),
             Command::OpenPredictions => Some(Self::Predictions),
+            Command::ComparePredictions => Some(Self::Second),
             Command::OpenCheckpoint => Some(Self::Checkpoint),
             Command::ExportPredictions => Some(Self::Export),
             _ => None,
@@ -49,6 +52,7 @@ impl Ask {
             Self::Folder => "Open a folder of images",
             Self::CocoSet => "Open a COCO set",
             Self::Predictions => "Open predictions",
+            Self::Second => "Compare with predictions",
             Self::Checkpoint => "Load a checkpoint",
             Self::Export => "Export predictions",
         }
@@ -62,7 +66,9 @@ impl Ask {
         }
         match self {
             Self::Folder => dialog.pick_folder(),
-            Self::CocoSet | Self::Predictions => dialog.add_filter("JSON", &["json"]).pick_file(),
+            Self::CocoSet | Self::Predictions | Self::Second => {
+                dialog.add_filter("JSON", &["json"]).pick_file()
+            }
             Self::Checkpoint => dialog
                 .add_filter("Checkpoints", &["safetensors", "pth", "pt", "ckpt"])
                 .add_filter("All files", &["*"])

@@ -1,6 +1,7 @@
 //! Carrying commands out. Panels and keys only push them; this is the one place that changes the document.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use egui::ThemePreference;
 
@@ -12,8 +13,9 @@ use super::persist::SCALES;
 use super::shell::{Overlay, Shell};
 use super::shown::Shown;
 use super::view::{Layers, ViewState};
+use crate::document::evaluation::Side;
 use crate::document::settings::Settings;
-use crate::document::{Document, Notice, NoticeKind, TruthState};
+use crate::document::{Document, Notice, NoticeKind, PathKind, TruthState};
 
 /// A press of + or - zooms by a quarter.
 const ZOOM_STEP: f32 = 1.25;
@@ -55,7 +57,8 @@ pub fn dispatch(command: &Command, target: &mut Target<'_>) {
 fn file(command: &Command, target: &mut Target<'_>) {
     match command {
         Command::OpenDemo => target.document.open_demo(),
-        Command::OpenPath(path) => target.document.open(path),
+        Command::OpenPath(path) => open_path(target.document, path),
+        Command::CloseComparison => target.document.close_second(),
         Command::CloseSet => target.document.close(),
         Command::RevealImage => reveal(target),
         Command::CopyMask => copy_mask(target),
@@ -73,6 +76,16 @@ fn file(command: &Command, target: &mut Target<'_>) {
             target.shell.memory.last_source = None;
         }
         _ => ask(command, target),
+    }
+}
+
+/// Opens a path; predictions are attached to the set with annotations that is open.
+pub fn open_path(document: &mut Document, path: &Path) {
+    let is_predictions = || PathKind::of(path) == PathKind::Predictions;
+    if document.has_truth() && is_predictions() {
+        document.attach_predictions(path, Side::A);
+    } else {
+        document.open(path);
     }
 }
 
@@ -116,6 +129,9 @@ fn go(command: &Command, target: &mut Target<'_>) {
         Command::PreviousInstance => step_instance(target, -1),
         Command::SelectInstance(instance) => target.view.instance = *instance,
         Command::FocusFilter => target.view.focus_filter = true,
+        Command::SetWorkspace(workspace) => target.view.workspace = *workspace,
+        Command::Pick(picked) => target.view.picked = Some(Arc::clone(picked)),
+        Command::ClearPick => target.view.picked = None,
         _ => {}
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use egui::{Event, Key, Modifiers};
 
 use super::command::{Command, CommandQueue};
+use super::view::Workspace;
 
 /// A key with its modifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +55,10 @@ pub fn shortcuts(command: &Command) -> Vec<Shortcut> {
         C::OpenFolder => vec![ctrl(Key::O)],
         C::OpenCocoSet => vec![ctrl_shift(Key::O)],
         C::OpenPredictions => vec![ctrl_shift(Key::P)],
+        C::ComparePredictions => vec![ctrl_shift(Key::B)],
+        C::SetWorkspace(Workspace::Browse) => vec![ctrl(Key::Num1)],
+        C::SetWorkspace(Workspace::Compare) => vec![ctrl(Key::Num2)],
+        C::SetWorkspace(Workspace::Evaluate) => vec![ctrl(Key::Num3)],
         C::OpenCheckpoint => vec![ctrl(Key::M)],
         C::CloseSet => vec![ctrl(Key::W)],
         C::ExportPredictions => vec![ctrl(Key::E)],

@@ -17,6 +17,7 @@ mod palette;
 pub mod panels;
 mod path_field;
 pub mod persist;
+pub mod picked;
 mod shell;
 pub mod shown;
 mod start;

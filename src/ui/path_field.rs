@@ -288,7 +288,7 @@ fn typed_path(text: &str) -> PathBuf {
 fn read_folder(path: &Path, ask: Ask) -> Result<Vec<Candidate>, String> {
     let wanted = |name: &str| match ask {
         Ask::Folder => false,
-        Ask::CocoSet | Ask::Predictions | Ask::Export => name.ends_with(".json"),
+        Ask::CocoSet | Ask::Predictions | Ask::Second | Ask::Export => name.ends_with(".json"),
         Ask::Checkpoint => [".safetensors", ".pth", ".pt", ".ckpt"]
             .iter()
             .any(|end| name.ends_with(end)),

@@ -48,6 +48,10 @@ pub struct Shell {
     was_opening: bool,
     /// A path that was picked by the command line, opened in the first frame.
     pub first: Option<PathBuf>,
+    /// Predictions of the command line, attached when its set is open.
+    pub first_predictions: Option<PathBuf>,
+    /// Predictions of the command line to compare those with.
+    pub first_second: Option<PathBuf>,
 }
 
 impl Shell {
@@ -66,6 +70,8 @@ impl Shell {
             seen: None,
             was_opening: false,
             first: None,
+            first_predictions: None,
+            first_second: None,
         }
     }
 

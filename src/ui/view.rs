@@ -1,10 +1,16 @@
 //! What the window shows of the document. It can be deleted without losing work.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use crate::document::evaluation::EvalSettings;
 use crate::document::filter::ImageQuery;
 use crate::document::ranking::RankBy;
 use crate::ui::canvas::{CanvasView, OverlayStyle};
+use crate::ui::panels::compare::CompareView;
+use crate::ui::panels::evaluate::EvaluateView;
+use crate::ui::picked::Picked;
 
 /// Which instances the canvas draws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -16,6 +22,41 @@ pub enum Layers {
     GroundTruth,
     /// Both.
     Both,
+}
+
+/// What the centre and the right side show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Workspace {
+    /// One image and its instances.
+    #[default]
+    Browse,
+    /// The four numbers against each other.
+    Compare,
+    /// COCO evaluation.
+    Evaluate,
+}
+
+impl Workspace {
+    /// In the order of the tabs.
+    pub const ALL: [Self; 3] = [Self::Browse, Self::Compare, Self::Evaluate];
+
+    /// As the tab names it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Browse => "Browse",
+            Self::Compare => "Compare",
+            Self::Evaluate => "Evaluate",
+        }
+    }
+
+    /// What it is for.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Browse => "Look at images and what the model sees in them",
+            Self::Compare => "Does the model know which of its masks are good?",
+            Self::Evaluate => "COCO numbers, and why each match is one",
+        }
+    }
 }
 
 /// Selection, filters and display options: one selection everywhere.
@@ -43,8 +84,29 @@ pub struct ViewState {
     pub canvas: CanvasView,
     /// Position of the pointer in pixels of the image.
     pub pointer: Option<(f32, f32)>,
+    /// What the centre and the right side show.
+    pub workspace: Workspace,
+    /// Instances that a chart was asked for: the gallery shows their images alone.
+    pub picked: Option<Arc<Picked>>,
+    /// Whether detections below the threshold take no part in the evaluation.
+    pub evaluate_above_threshold: bool,
+    /// The Compare workspace.
+    pub compare: CompareView,
+    /// The Evaluate workspace.
+    pub evaluate: EvaluateView,
     /// The filter field wants the focus.
     pub focus_filter: bool,
     /// The gallery scrolls to the selected image.
     pub scroll_to_selected: bool,
+}
+
+impl ViewState {
+    /// What the evaluation is made with.
+    pub fn eval_settings(&self) -> EvalSettings {
+        EvalSettings {
+            rank_by: self.rank_by,
+            threshold: self.evaluate_above_threshold.then_some(self.threshold),
+            ..EvalSettings::default()
+        }
+    }
 }

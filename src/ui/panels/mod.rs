@@ -2,6 +2,8 @@
 
 pub mod canvas_area;
 mod canvas_tools;
+pub mod compare;
+pub mod evaluate;
 pub mod filter_bar;
 pub mod gallery;
 pub mod inspector;

@@ -4,7 +4,7 @@ use egui::{Align, Layout, Role, Sense, Ui, WidgetInfo, vec2};
 
 use crate::document::Document;
 use crate::ui::command::{Command, CommandQueue};
-use crate::ui::view::ViewState;
+use crate::ui::view::{ViewState, Workspace};
 use crate::ui::widgets::{self, Row};
 use crate::ui::{icons, keys, theme};
 
@@ -22,7 +22,9 @@ pub fn top_bar_ui(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut Comma
         ui.add_space(2.0 * theme::GRID);
         source_menu(ui, doc, view, out);
         ui.add_space(4.0 * theme::GRID);
-        workspace(ui);
+        if doc.source().is_some() {
+            workspaces(ui, view, out);
+        }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let hint = widgets::command_hint(&Command::ToggleSettings);
             if widgets::icon_button(ui, icons::GEAR_SIX, &hint).clicked() {
@@ -70,15 +72,33 @@ pub fn paint_mark(ui: &Ui, rect: egui::Rect, c: &theme::Colours) {
     ));
 }
 
-fn workspace(ui: &mut Ui) {
+fn workspaces(ui: &mut Ui, view: &ViewState, out: &mut CommandQueue) {
     let c = theme::colours(ui);
-    let text = widgets::strong("Browse", theme::BODY).color(c.text);
-    let tab = egui::Button::new(text)
-        .fill(c.field)
-        .stroke(egui::Stroke::NONE)
-        .min_size(vec2(64.0, 28.0));
-    ui.add(tab)
-        .on_hover_text("Look at images and what the model sees in them");
+    ui.spacing_mut().item_spacing.x = theme::GRID;
+    for workspace in Workspace::ALL {
+        let is_open = view.workspace == workspace;
+        let text = match is_open {
+            true => widgets::strong(workspace.label(), theme::BODY).color(c.text),
+            false => egui::RichText::new(workspace.label())
+                .size(theme::BODY)
+                .color(c.weak),
+        };
+        let tab = egui::Button::new(text)
+            .fill(if is_open {
+                c.field
+            } else {
+                egui::Color32::TRANSPARENT
+            })
+            .stroke(egui::Stroke::NONE)
+            .min_size(vec2(64.0, 28.0));
+        let command = Command::SetWorkspace(workspace);
+        let hint = format!("{} ({})", workspace.hint(), keys::shortcut_text(&command));
+        let response = ui.add(tab).on_hover_text(hint);
+        response.widget_info(|| WidgetInfo::selected(Role::Tab, true, is_open, workspace.label()));
+        if response.clicked() {
+            out.push(command);
+        }
+    }
 }
 
 /// Looks like a field and opens the palette.
@@ -139,6 +159,7 @@ fn source_menu(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQ
             Command::OpenFolder,
             Command::OpenCocoSet,
             Command::OpenPredictions,
+            Command::ComparePredictions,
             Command::OpenCheckpoint,
         ];
         for command in first {

@@ -1,0 +1,330 @@
+//! Predictions beside a set: those that are shown (A), and a second file to compare them with (B).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+
+use super::{EvalProgress, EvalSettings, Evaluation, Evaluator};
+use crate::coco::correspond::{ImageNames, ImageRef, corresponding_labels};
+use crate::coco::dataset::Dataset;
+use crate::coco::{CocoError, PredictionFile, predictions};
+use crate::document::state::{Document, Notice, NoticeKind};
+use crate::document::{ImageState, open};
+use crate::eval::PredictedImages;
+use crate::structures::{ClassTable, Detection};
+
+/// Which of two prediction sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The predictions that are shown and edited.
+    A,
+    /// What they are compared with.
+    B,
+}
+
+/// Predictions to compare with.
+pub struct Second {
+    /// The file.
+    pub path: PathBuf,
+    /// Predictions by image of the set, labels as the document numbers them.
+    pub images: Vec<Option<Arc<Vec<Detection>>>>,
+    /// Changes when the predictions do.
+    number: u64,
+    evaluator: Option<Evaluator>,
+}
+
+/// A prediction file that a thread is reading.
+pub(in crate::document) struct Attaching {
+    path: PathBuf,
+    side: Side,
+    result: Receiver<Result<Attached, CocoError>>,
+}
+
+/// A prediction file, its entries placed at the set's images.
+struct Attached {
+    classes: ClassTable,
+    /// By image of the set.
+    images: Vec<Option<Vec<Detection>>>,
+    /// Entries that found no image.
+    unplaced: usize,
+    /// The file's classes that the set does not have.
+    unknown: Vec<String>,
+    notes: Vec<String>,
+}
+
+fn read(path: &Path, dataset: &Dataset) -> Result<Attached, CocoError> {
+    let file = predictions::read(path)?;
+    let by_id = !file.classes.category_ids.is_empty() && is_results(&file);
+    let labels = corresponding_labels(dataset.classes(), &file.classes, by_id);
+    let names = ImageNames::new(dataset.images());
+    let mut classes = dataset.classes().clone();
+    let mut unknown = Vec::new();
+    // Classes of the file alone follow those of the set, so that nothing is hidden.
+    let labels: Vec<usize> = labels
+        .into_iter()
+        .enumerate()
+        .map(|(label, found)| {
+            found.unwrap_or_else(|| {
+                unknown.push(file.classes.name(label));
+                classes.names.push(file.classes.name(label));
+                classes.names.len() - 1
+            })
+        })
+        .collect();
+    let mut images: Vec<Option<Vec<Detection>>> = vec![None; dataset.images().len()];
+    let mut unplaced = 0;
+    for image in file.images {
+        let name = match (by_id, image.path.parse()) {
+            (true, Ok(id)) => ImageRef::Id(id),
+            _ => ImageRef::Path(image.path),
+        };
+        let Some(place) = names.find(&name).ok().and_then(|at| images.get_mut(at)) else {
+            unplaced += 1;
+            continue;
+        };
+        let relabelled = image.detections.into_iter().map(|mut detection| {
+            detection.label = labels
+                .get(detection.label)
+                .copied()
+                .unwrap_or(detection.label);
+            detection
+        });
+        place.get_or_insert_default().extend(relabelled);
+    }
+    Ok(Attached {
+        classes,
+        images,
+        unplaced,
+        unknown,
+        notes: file.notes,
+    })
+}
+
+/// COCO results name images by id.
+fn is_results(file: &PredictionFile) -> bool {
+    file.images
+        .iter()
+        .all(|image| image.path.parse::<u64>().is_ok())
+}
+
+impl Document {
+    /// Reads a prediction file for the open set on a thread: as what is shown (A), or to compare with (B).
+    /// Without a set with annotations the file is opened on its own.
+    pub fn attach_predictions(&mut self, path: &Path, side: Side) {
+        let Some(dataset) = self.dataset.clone() else {
+            self.open(path);
+            return;
+        };
+        let (sender, result) = channel();
+        let (given, wake) = (path.to_owned(), Arc::clone(&self.wake));
+        let thread = std::thread::Builder::new()
+            .name("predictions".into())
+            .spawn(move || {
+                // The receiver is gone when another file was chosen meanwhile.
+                let _ = sender.send(read(&given, &dataset));
+                wake();
+            });
+        match thread {
+            Ok(_) => {
+                self.attaching = Some(Attaching {
+                    path: path.to_owned(),
+                    side,
+                    result,
+                });
+            }
+            Err(error) => {
+                let text = format!("cannot start a thread: {error}");
+                self.notices.push(Notice::new(NoticeKind::Error, text));
+            }
+        }
+    }
+
+    /// The prediction file that is being read.
+    pub fn attaching(&self) -> Option<&Path> {
+        self.attaching
+            .as_ref()
+            .map(|attaching| attaching.path.as_path())
+    }
+
+    /// What the predictions are compared with.
+    pub fn second(&self) -> Option<&Second> {
+        self.second.as_ref()
+    }
+
+    /// The file that the shown predictions come from; `None` where the model made them.
+    pub fn predictions_path(&self) -> Option<&Path> {
+        self.predictions_path.as_deref()
+    }
+
+    /// Ends the comparison.
+    pub fn close_second(&mut self) {
+        self.second = None;
+    }
+
+    pub(in crate::document) fn take_attached(&mut self) {
+        let Some(attaching) = &self.attaching else {
+            return;
+        };
+        let result = match attaching.result.try_recv() {
+            Ok(result) => result,
+            Err(TryRecvError::Empty) => return,
+            Err(TryRecvError::Disconnected) => {
+                let path = attaching.path.display();
+                let text = format!("reading {path} broke; the log holds the details");
+                self.notices.push(Notice::new(NoticeKind::Error, text));
+                self.attaching = None;
+                return;
+            }
+        };
+        let Some(Attaching { path, side, .. }) = self.attaching.take() else {
+            return;
+        };
+        match result {
+            // Of another set: it is opened on its own.
+            Ok(attached) if attached.images.iter().all(Option::is_none) && side == Side::A => {
+                self.open(&path);
+            }
+            Ok(attached) if attached.images.iter().all(Option::is_none) => {
+                let text = format!(
+                    "{} has predictions for no image of this set",
+                    path.display()
+                );
+                let notice = Notice::new(NoticeKind::Error, text);
+                self.notices
+                    .push(notice.with_details(attached.notes.join("\n")));
+            }
+            Ok(attached) => self.install_attached(path, side, attached),
+            Err(error) => {
+                let notice = Notice::new(NoticeKind::Error, error.to_string());
+                self.notices.push(notice);
+            }
+        }
+    }
+
+    fn install_attached(&mut self, path: PathBuf, side: Side, attached: Attached) {
+        self.tell_attached(&path, &attached);
+        let map = open::merge_classes(&mut self.classes, &attached.classes);
+        let relabelled = |mut detections: Vec<Detection>| {
+            for detection in &mut detections {
+                detection.label = map.get(detection.label).copied().unwrap_or(detection.label);
+            }
+            Arc::new(detections)
+        };
+        let images = attached
+            .images
+            .into_iter()
+            .map(|image| image.map(relabelled));
+        match side {
+            Side::A => {
+                self.cancel();
+                for (index, image) in images.enumerate() {
+                    // Images that the file does not name count as having no predictions.
+                    self.set_state(index, ImageState::Done(image.unwrap_or_default()));
+                }
+                self.predictions_path = Some(path);
+            }
+            Side::B => {
+                let number = self.revision() + 1;
+                let dataset = self.dataset.clone();
+                let evaluator =
+                    dataset.and_then(|set| Evaluator::new(set, Arc::clone(&self.wake)).ok());
+                self.second = Some(Second {
+                    path,
+                    images: images.collect(),
+                    number,
+                    evaluator,
+                });
+            }
+        }
+    }
+
+    fn tell_attached(&mut self, path: &Path, attached: &Attached) {
+        let mut remarks = attached.notes.clone();
+        if attached.unplaced > 0 {
+            let count = attached.unplaced;
+            remarks.push(format!("{count} images of the file are not in this set"));
+        }
+        if !attached.unknown.is_empty() {
+            let names = attached.unknown.join(", ");
+            remarks.push(format!("classes that the set does not have: {names}"));
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let notice = match remarks.as_slice() {
+            [] => Notice::new(NoticeKind::Info, format!("{name} is read")),
+            [one] => Notice::new(NoticeKind::Warning, format!("{name}: {one}")),
+            many => Notice::new(
+                NoticeKind::Warning,
+                format!("{name}: {} remarks", many.len()),
+            ),
+        };
+        self.notices.push(notice.with_details(remarks.join("\n")));
+    }
+
+    /// Asks for an evaluation of what is shown, and of what it is compared with, unless it is known. Nothing is asked
+    /// for while the model runs: each image would begin it anew.
+    pub fn evaluate(&mut self, settings: &EvalSettings) {
+        if self.running.is_some() {
+            return;
+        }
+        let number = self.predictions_number;
+        if let Some(evaluator) = &mut self.evaluator
+            && self.images.iter().any(|image| image.detections().is_some())
+        {
+            let (images, classes) = (&self.images, &self.classes);
+            evaluator.ask(number, settings, || PredictedImages {
+                classes: classes.clone(),
+                by_category_id: false,
+                images: images
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(at, image)| {
+                        Some((ImageRef::Position(at), Arc::clone(image.detections()?)))
+                    })
+                    .collect(),
+            });
+        }
+        if let Some(second) = &mut self.second
+            && let Some(evaluator) = &mut second.evaluator
+        {
+            let (images, classes) = (&second.images, &self.classes);
+            evaluator.ask(second.number, settings, || PredictedImages {
+                classes: classes.clone(),
+                by_category_id: false,
+                images: images
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(at, image)| {
+                        Some((ImageRef::Position(at), Arc::clone(image.as_ref()?)))
+                    })
+                    .collect(),
+            });
+        }
+    }
+
+    /// The latest evaluation of a side; it may be of earlier settings while `evaluation_progress` says so.
+    pub fn evaluation(&self, side: Side) -> Option<&Arc<Evaluation>> {
+        self.evaluator_of(side)?.latest()
+    }
+
+    /// How far a new evaluation of a side is; `None` where none is under way.
+    pub fn evaluation_progress(&self, side: Side) -> Option<EvalProgress> {
+        self.evaluator_of(side)?.progress()
+    }
+
+    fn evaluator_of(&self, side: Side) -> Option<&Evaluator> {
+        match side {
+            Side::A => self.evaluator.as_ref(),
+            Side::B => self.second.as_ref()?.evaluator.as_ref(),
+        }
+    }
+
+    pub(in crate::document) fn take_evaluations(&mut self) {
+        let second = self
+            .second
+            .as_mut()
+            .and_then(|second| second.evaluator.as_mut());
+        for evaluator in self.evaluator.iter_mut().chain(second) {
+            evaluator.poll();
+        }
+    }
+}
