@@ -9,6 +9,7 @@ pub mod config;
 pub mod coco;
 
 pub mod eval;
+pub mod query;
 
 pub mod ops;
 

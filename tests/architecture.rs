@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 
 /// Layer -> layers it may name with `crate::`. `main` and `lib` tie everything together.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("cli", &["jobs", "document", "config", "structures"]),
+    (
+        "cli",
+        &["jobs", "document", "query", "config", "structures"],
+    ),
     ("ui", &["document", "structures"]),
     (
         "document",
-        &["jobs", "eval", "coco", "config", "structures"],
+        &["jobs", "eval", "coco", "query", "config", "structures"],
     ),
     (
         "jobs",
@@ -19,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "weights",
             "data",
             "coco",
+            "query",
             "config",
             "structures",
             "alloc",
@@ -29,6 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("data", &["coco", "config", "structures"]),
     ("eval", &["coco", "structures"]),
     ("coco", &["structures"]),
+    ("query", &["structures"]),
     ("ops", &["structures"]),
     ("config", &["structures"]),
     ("structures", &[]),

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod annotations;
 pub mod build;
 mod fuzz;
 mod images;

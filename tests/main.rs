@@ -17,12 +17,15 @@ mod conv;
 mod data;
 mod document;
 mod eval;
+#[cfg(feature = "gui")]
+mod filter_ui;
 mod golden;
 mod images;
 mod infer;
 mod ops;
 #[cfg(feature = "gui")]
 mod panels;
+mod query;
 mod support;
 #[cfg(feature = "gui")]
 mod ui;

@@ -8,7 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::Shared;
 use super::{interrupt, output};
-use crate::jobs::synth::{SynthRequest, write};
+use crate::jobs::JobError;
+use crate::jobs::synth::{AnnotationsRequest, SynthReport, SynthRequest, write, write_annotations};
 use crate::structures::Size;
 
 /// Write a synthetic COCO set: overlapping textured shapes with exact masks
@@ -17,8 +18,12 @@ use crate::structures::Size;
   maskscope synth synth/train --images 3000
   maskscope synth synth/val --images 200 --seed 2
   maskscope synth large --size 640x480 --stats coco
+  maskscope synth huge --annotations-only --images 118000
+  maskscope synth scale --annotations-only --images 5000 --detections 250000 --predictions
 
-Writes OUT_DIR/data/*.png and OUT_DIR/labels.json. The same seed gives the same pictures.")]
+Writes OUT_DIR/data/*.png and OUT_DIR/labels.json. The same seed gives the same pictures.
+With --annotations-only no picture is made: labels.json with polygons and crowds as in COCO (80 classes), and with
+--detections results.segm.json (ranked by iou_score) and results.bbox.json (ranked by score).")]
 pub struct Args {
     /// A new or empty folder
     #[arg(value_name = "OUT_DIR")]
@@ -29,13 +34,33 @@ pub struct Args {
     /// Which pictures
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
-    /// Width and height of each picture
-    #[arg(long, value_name = "WxH", default_value = "256x256", value_parser = size)]
-    pub size: Size,
+    /// Width and height of each picture: 256x256 without; with --annotations-only COCO's usual ones
+    #[arg(long, value_name = "WxH", value_parser = size)]
+    pub size: Option<Size>,
     /// How many shapes, and how large
     #[arg(long, value_enum, default_value_t = Stats::Plain)]
     pub stats: Stats,
+    /// No pictures: annotations with COCO's statistics, for measurements at scale
+    #[arg(long)]
+    pub annotations_only: bool,
+    /// Detections of all images together, perturbed annotations, as COCO results
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        requires = "annotations_only"
+    )]
+    pub detections: u32,
+    /// The detections as predictions.json too
+    #[arg(long, requires = "detections")]
+    pub predictions: bool,
 }
+
+/// Of a picture, where none is asked for.
+const USUAL: Size = Size {
+    width: 256,
+    height: 256,
+};
 
 /// How many shapes, and how large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -51,13 +76,6 @@ pub enum Stats {
 /// # Errors
 /// The folder is not empty or cannot be written.
 pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<bool> {
-    let request = SynthRequest {
-        out: args.out.clone(),
-        images: args.images as usize,
-        seed: args.seed,
-        size: args.size,
-        like_coco: args.stats == Stats::Coco,
-    };
     let stop = interrupt::flag()?;
     let bar = if shared.quiet || !std::io::stderr().is_terminal() {
         ProgressBar::hidden()
@@ -68,7 +86,8 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
         ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let report = write(&request, &mut |done, _total| {
+    let report = made(args, &mut |done, total| {
+        bar.set_length(total as u64);
         bar.set_position(done as u64);
         !stop.load(Ordering::Relaxed)
     });
@@ -85,7 +104,9 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
             report.out.display()
         )?;
     }
-    if !report.complete {
+    if !report.complete && args.annotations_only {
+        eprintln!("stopped: nothing whole is in {}", report.out.display());
+    } else if !report.complete {
         eprintln!(
             "stopped: {} of {} pictures and no labels.json are in {}; remove the folder to begin again",
             report.images,
@@ -94,6 +115,31 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
         );
     }
     Ok(report.complete)
+}
+
+fn made(
+    args: &Args,
+    progress: &mut dyn FnMut(usize, usize) -> bool,
+) -> Result<SynthReport, JobError> {
+    if args.annotations_only {
+        let request = AnnotationsRequest {
+            out: args.out.clone(),
+            images: args.images as usize,
+            seed: args.seed,
+            size: args.size,
+            detections: args.detections as usize,
+            predictions: args.predictions,
+        };
+        return write_annotations(&request, progress);
+    }
+    let request = SynthRequest {
+        out: args.out.clone(),
+        images: args.images as usize,
+        seed: args.seed,
+        size: args.size.unwrap_or(USUAL),
+        like_coco: args.stats == Stats::Coco,
+    };
+    write(&request, progress)
 }
 
 /// `640x480`.

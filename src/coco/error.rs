@@ -79,6 +79,12 @@ pub enum CocoError {
         /// The number.
         value: f64,
     },
+    /// COCO results name categories by id alone.
+    #[error("class {name} has no category id: COCO results need the data set that it comes from")]
+    NoCategoryId {
+        /// The class.
+        name: String,
+    },
     /// No data set lies where one was expected.
     #[error("no COCO data set in {path}: {looked_for}")]
     NoDataset {
@@ -86,6 +92,18 @@ pub enum CocoError {
         path: PathBuf,
         /// What was looked for.
         looked_for: String,
+    },
+    /// The file is not the one any more that was opened.
+    #[error("{path} was changed, replaced or removed since it was opened: open it again")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Opening or checking was stopped before its end.
+    #[error("stopped before {path} was read")]
+    Cancelled {
+        /// The file.
+        path: PathBuf,
     },
     /// Several data sets lie where one was expected.
     #[error("{path} holds several COCO data sets ({found}): name one of the files")]

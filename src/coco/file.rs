@@ -73,6 +73,43 @@ pub(super) fn persist(temporary: NamedTempFile, target: &Path) -> std::io::Resul
     Ok(())
 }
 
+/// A file that takes its target's place when it is whole; dropped before, it leaves nothing.
+pub struct AtomicFile {
+    temporary: NamedTempFile,
+    target: PathBuf,
+}
+
+impl AtomicFile {
+    /// Begins a file beside its target.
+    ///
+    /// # Errors
+    /// The folder refuses it.
+    pub fn create(target: &Path) -> std::io::Result<Self> {
+        Ok(Self {
+            temporary: temporary_beside(target)?,
+            target: target.to_owned(),
+        })
+    }
+
+    /// Puts the file in its target's place.
+    ///
+    /// # Errors
+    /// The disk refuses it; the target is as it was.
+    pub fn persist(self) -> std::io::Result<()> {
+        persist(self.temporary, &self.target)
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.temporary.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.temporary.flush()
+    }
+}
+
 /// `path` with more text at its end.
 pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

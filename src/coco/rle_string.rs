@@ -47,6 +47,16 @@ pub enum RleStringError {
         /// Size of the mask.
         size: Size,
     },
+    /// Fewer pixels than the mask has, where all are wanted.
+    #[error("counts holds {got} of the {want} pixels of a {size} mask")]
+    Short {
+        /// Pixels that the runs hold.
+        got: u64,
+        /// Pixels of the mask.
+        want: u64,
+        /// Size of the mask.
+        size: Size,
+    },
     /// A size that COCO's 32-bit runs cannot hold.
     #[error("a mask of {size} is too large: at most {} pixels", u32::MAX)]
     Size {
@@ -90,13 +100,55 @@ fn push_number(text: &mut String, mut rest: i64) {
 /// # Errors
 /// A string that no encoder writes, or one that does not fit the size. Memory is bounded by the string's length.
 pub fn decode(counts: &str, size: Size) -> Result<Rle, RleStringError> {
-    let want = size.pixels() as u64;
-    if want > u64::from(u32::MAX) {
+    let want = pixels(size)?;
+    let (mut runs, total) = decode_runs(counts.as_bytes(), size)?;
+    fill_with_background(&mut runs, (want - total) as u32);
+    Rle::new(size, runs).map_err(|_| RleStringError::Overrun { want, size })
+}
+
+/// The mask of a `counts` string that must hold every pixel: pycocotools does not end where two masks are compared and
+/// one stops short.
+///
+/// # Errors
+/// As `decode`, and a string that leaves pixels out.
+pub fn decode_whole(counts: &[u8], size: Size) -> Result<Rle, RleStringError> {
+    let (runs, got) = decode_runs(counts, size)?;
+    whole(runs, got, size)
+}
+
+/// The mask of uncompressed runs that must hold every pixel.
+///
+/// # Errors
+/// Runs that hold more or fewer pixels than the mask.
+pub fn from_whole_runs(runs: Vec<u32>, size: Size) -> Result<Rle, RleStringError> {
+    let want = pixels(size)?;
+    let got = runs.iter().map(|&run| u64::from(run)).sum::<u64>();
+    if got > want {
+        return Err(RleStringError::Overrun { want, size });
+    }
+    whole(runs, got, size)
+}
+
+fn whole(runs: Vec<u32>, got: u64, size: Size) -> Result<Rle, RleStringError> {
+    let want = pixels(size)?;
+    Rle::new(size, runs).map_err(|_| RleStringError::Short { got, want, size })
+}
+
+/// Pixels of a mask that 32-bit runs can hold.
+fn pixels(size: Size) -> Result<u64, RleStringError> {
+    let pixels = size.pixels() as u64;
+    if pixels > u64::from(u32::MAX) {
         return Err(RleStringError::Size { size });
     }
+    Ok(pixels)
+}
+
+/// The runs of a string and the sum of them, which is at most the mask's pixels.
+fn decode_runs(counts: &[u8], size: Size) -> Result<(Vec<u32>, u64), RleStringError> {
+    let want = pixels(size)?;
     let mut runs: Vec<u32> = Vec::with_capacity(counts.len() / 2 + 1);
     let (mut value, mut characters, mut total) = (0i64, 0u32, 0u64);
-    for (at, &byte) in counts.as_bytes().iter().enumerate() {
+    for (at, &byte) in counts.iter().enumerate() {
         let bits = byte
             .checked_sub(BASE)
             .filter(|&bits| bits < 2 * MORE)
@@ -127,8 +179,7 @@ pub fn decode(counts: &str, size: Size) -> Result<Rle, RleStringError> {
     if characters > 0 {
         return Err(RleStringError::Unfinished);
     }
-    fill_with_background(&mut runs, (want - total) as u32);
-    Rle::new(size, runs).map_err(|_| RleStringError::Overrun { want, size })
+    Ok((runs, total))
 }
 
 /// The mask of uncompressed runs. Pixels that they leave out are background, as in pycocotools.
@@ -136,10 +187,7 @@ pub fn decode(counts: &str, size: Size) -> Result<Rle, RleStringError> {
 /// # Errors
 /// Runs that hold more pixels than the mask.
 pub fn from_runs(mut runs: Vec<u32>, size: Size) -> Result<Rle, RleStringError> {
-    let want = size.pixels() as u64;
-    if want > u64::from(u32::MAX) {
-        return Err(RleStringError::Size { size });
-    }
+    let want = pixels(size)?;
     let total = runs.iter().map(|&run| u64::from(run)).sum::<u64>();
     let missing = want
         .checked_sub(total)

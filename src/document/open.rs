@@ -162,22 +162,24 @@ fn open_predictions(path: &Path, found: &AtomicUsize) -> Result<Opened, OpenErro
     let images: Vec<_> = file
         .images
         .into_iter()
-        .map(|image| {
+        .map(|mut image| {
             let at = find_image(&image.path, folder);
             missing += usize::from(at.is_none());
             let name = Path::new(&image.path).file_name();
+            let is_known = image.size.pixels() > 0; // lists of boxes do not tell
+            image.detections.sort_by(|a, b| b.score.total_cmp(&a.score));
             ImageEntry {
                 path: at.unwrap_or_else(|| PathBuf::from(&image.path)),
                 name: name.map_or_else(|| image.path.clone(), |n| n.to_string_lossy().into_owned()),
                 key: image.path,
                 declared: None,
-                size: Some(image.size),
+                size: is_known.then_some(image.size),
                 state: ImageState::Done(Arc::new(image.detections)),
                 annotations: 0,
             }
         })
         .collect();
-    let mut notes = Vec::new();
+    let mut notes = file.notes;
     if missing > 0 {
         notes.push(format!(
             "{missing} of {} images of {} were not found: put the JSON beside them",

@@ -234,11 +234,11 @@ impl Document {
     pub fn export(&mut self, output: &Path) {
         let done = self.images.iter().filter_map(|image| {
             let detections = image.detections()?.to_vec();
-            Some(PredictedImage {
-                path: image.key.clone(),
-                size: image.size?,
+            Some(PredictedImage::new(
+                image.key.clone(),
+                image.size?,
                 detections,
-            })
+            ))
         });
         let images: Vec<_> = done.collect();
         if images.is_empty() {

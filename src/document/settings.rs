@@ -6,10 +6,27 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::filter::ImageQuery;
+use super::ranking::RankBy;
+
 /// Entries of a recent list.
 pub const MAX_RECENT: usize = 12;
 /// Sets whose checkpoint is remembered.
 const MAX_SETS: usize = 200;
+
+/// A filter of the gallery under a name, with what else decides about what shows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SavedView {
+    /// As the menu names it.
+    pub name: String,
+    /// Filter and order.
+    pub query: ImageQuery,
+    /// Predictions below it are hidden.
+    pub threshold: f64,
+    /// The score that the threshold is held against.
+    pub rank_by: RankBy,
+}
 
 /// Everything remembered between starts. `view` belongs to the window.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +38,8 @@ pub struct Settings {
     pub recent_checkpoints: Vec<PathBuf>,
     /// The checkpoint last used with a folder or set.
     pub checkpoint_of: BTreeMap<String, PathBuf>,
+    /// Saved views of each folder or set, in the order they were saved.
+    pub views_of: BTreeMap<String, Vec<SavedView>>,
     /// Theme, panels, filters, display options: written and read by the window.
     pub view: serde_json::Value,
 }
@@ -94,6 +113,45 @@ impl Settings {
         }
     }
 
+    /// The saved views of what is at `path`.
+    pub fn views(&self, path: &Path) -> &[SavedView] {
+        let views = self.views_of.get(&path.display().to_string());
+        views.map_or(&[], Vec::as_slice)
+    }
+
+    /// Keeps a view of what is at `path`, in place of one of the same name.
+    pub fn keep_view(&mut self, path: &Path, view: SavedView) {
+        let views = self.views_of.entry(path.display().to_string()).or_default();
+        match views.iter_mut().find(|known| known.name == view.name) {
+            Some(known) => *known = view,
+            None => views.push(view),
+        }
+    }
+
+    /// Gives a view of what is at `path` another name; another view of that name is replaced.
+    pub fn rename_view(&mut self, path: &Path, from: &str, to: &str) {
+        let Some(views) = self.views_of.get_mut(&path.display().to_string()) else {
+            return;
+        };
+        if from != to && views.iter().any(|view| view.name == from) {
+            views.retain(|view| view.name != to);
+        }
+        for view in views.iter_mut().filter(|view| view.name == from) {
+            to.clone_into(&mut view.name);
+        }
+    }
+
+    /// Removes a view of what is at `path`.
+    pub fn delete_view(&mut self, path: &Path, name: &str) {
+        let key = path.display().to_string();
+        if let Some(views) = self.views_of.get_mut(&key) {
+            views.retain(|view| view.name != name);
+            if views.is_empty() {
+                self.views_of.remove(&key);
+            }
+        }
+    }
+
     /// The checkpoint last used with what is at `path`, if it is still there.
     pub fn checkpoint_for(&self, path: &Path) -> Option<PathBuf> {
         self.checkpoint_of
@@ -127,6 +185,37 @@ mod tests {
         assert_eq!(settings.recent[0], Path::new("set12"));
         settings.save(&path).unwrap();
         assert_eq!(Settings::load(&path), (settings, None));
+    }
+
+    #[test]
+    fn views_are_kept_by_set_and_name() {
+        let view = |name: &str, text: &str| SavedView {
+            name: name.into(),
+            query: ImageQuery {
+                text: text.into(),
+                ..ImageQuery::default()
+            },
+            threshold: 0.5,
+            rank_by: RankBy::Score,
+        };
+        let (one, two) = (Path::new("one"), Path::new("two"));
+        let mut settings = Settings::default();
+        settings.keep_view(one, view("cats", "class = cat"));
+        settings.keep_view(one, view("small", "size = small"));
+        settings.keep_view(two, view("cats", "class = dog"));
+        settings.keep_view(one, view("cats", "class ~ cat"));
+        assert_eq!(settings.views(one)[0], view("cats", "class ~ cat"));
+        settings.rename_view(one, "cats", "small");
+        assert_eq!(settings.views(one), [view("small", "class ~ cat")]);
+        settings.rename_view(one, "none", "small");
+        settings.rename_view(one, "small", "small");
+        assert_eq!(settings.views(one), [view("small", "class ~ cat")]);
+        let text = serde_json::to_string(&settings).unwrap();
+        assert_eq!(serde_json::from_str::<Settings>(&text).unwrap(), settings);
+        settings.delete_view(one, "small");
+        settings.delete_view(one, "small");
+        assert!(settings.views(one).is_empty());
+        assert_eq!(settings.views(two), [view("cats", "class = dog")]);
     }
 
     #[test]

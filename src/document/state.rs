@@ -7,7 +7,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use super::evaluation::{Attaching, Evaluator, Second};
+use super::filter::{EvaluationFields, FilterInput, GroundTruth};
 use super::open::{self, OpenError, Opened};
+use super::ranking::RankBy;
 use super::running::Running;
 use super::settings::Settings;
 use super::truth::TruthKeeper;
@@ -137,6 +139,7 @@ pub struct Document {
     /// Changes whenever predictions or classes change.
     pub(super) predictions_number: u64,
     truth: Option<TruthKeeper>,
+    evaluation: Option<Arc<EvaluationFields>>,
     opening: Option<Opening>,
     revision: u64,
     /// Images in state `Idle` or `Failed`.
@@ -168,6 +171,7 @@ impl Document {
             predictions_path: None,
             predictions_number: 0,
             truth: None,
+            evaluation: None,
             opening: None,
             revision: 0,
             outstanding: 0,
@@ -192,6 +196,30 @@ impl Document {
     /// The model.
     pub fn model(&self) -> &ModelState {
         &self.model
+    }
+
+    /// What filter and order of the gallery look at.
+    pub fn filter_input(&self, rank_by: RankBy, threshold: f64) -> FilterInput<'_> {
+        FilterInput {
+            images: &self.images,
+            classes: &self.classes,
+            revision: self.revision,
+            evaluation: self.evaluation.as_deref(),
+            truth: self.dataset.as_deref().map(|set| set as &dyn GroundTruth),
+            rank_by,
+            threshold,
+        }
+    }
+
+    /// What an evaluation found, where there was one.
+    pub fn evaluation_fields(&self) -> Option<&Arc<EvaluationFields>> {
+        self.evaluation.as_ref()
+    }
+
+    /// Takes over what an evaluation of the open predictions found; `None` where it no longer holds.
+    pub fn set_evaluation(&mut self, evaluation: Option<Arc<EvaluationFields>>) {
+        self.evaluation = evaluation;
+        self.revision += 1;
     }
 
     /// Changes whenever images, their predictions or classes change: gallery and lists are renewed by it.
@@ -367,6 +395,7 @@ impl Document {
         self.evaluator = None;
         self.second = None;
         self.predictions_path = None;
+        self.evaluation = None;
         self.source = None;
         self.images = Vec::new();
         self.classes = ClassTable::default();

@@ -187,11 +187,7 @@ impl Run<'_> {
                     self.detections += detections.len();
                     self.written += 1;
                     let path = name(&self.images[index]);
-                    write(PredictedImage {
-                        path,
-                        size,
-                        detections: detections.to_vec(),
-                    })?;
+                    write(PredictedImage::new(path, size, detections.to_vec()))?;
                 }
                 Some(InferEvent::Failed { index, error }) => {
                     self.failed.push(FailedImage {

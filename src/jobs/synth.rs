@@ -23,6 +23,9 @@ pub struct SynthRequest {
     pub like_coco: bool,
 }
 
+/// Annotations without pictures: what to write and where.
+pub use crate::data::synth::AnnotationsRequest;
+
 /// What was written; `--json` prints it.
 #[derive(Clone, Debug, Serialize)]
 pub struct SynthReport {
@@ -62,6 +65,28 @@ pub fn write(
         stats,
         progress,
     )?;
+    Ok(SynthReport {
+        out: request.out.clone(),
+        images: summary.images,
+        instances: summary.instances,
+        complete: summary.complete,
+    })
+}
+
+/// Writes annotations without pictures, and predictions of them. `progress(done, total)` returns false to stop.
+///
+/// # Errors
+/// As `write`.
+pub fn write_annotations(
+    request: &AnnotationsRequest,
+    progress: &mut dyn FnMut(usize, usize) -> bool,
+) -> Result<SynthReport, JobError> {
+    if holds_something(&request.out) {
+        return Err(JobError::NotEmpty {
+            path: request.out.clone(),
+        });
+    }
+    let summary = synth::write_annotations(request, progress)?;
     Ok(SynthReport {
         out: request.out.clone(),
         images: summary.images,

@@ -144,6 +144,8 @@ impl App {
             self.view.hovered = None;
             self.view.gallery.clear();
             self.view.picked = None;
+            self.view.filter.restart();
+            self.view.naming = None;
             self.view.scroll_to_selected = true;
             let source = self.document.source();
             // The demo has a button of its own at the next start.

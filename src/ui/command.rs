@@ -115,6 +115,21 @@ pub enum Command {
     ScaleInterface(i8),
     /// Focus the filter of the gallery.
     FocusFilter,
+    /// Ask for a name to save filter, order and threshold under.
+    SaveView,
+    /// Save filter, order and threshold under this name.
+    KeepView(String),
+    /// Show what was saved under this name.
+    ApplyView(String),
+    /// Give a saved view another name.
+    RenameView {
+        /// Its name.
+        from: String,
+        /// Its name from now on.
+        to: String,
+    },
+    /// Forget what was saved under this name.
+    DeleteView(String),
     /// Copy the selected mask as COCO RLE.
     CopyMask,
     /// Show the image in the file manager.
@@ -190,6 +205,7 @@ impl Command {
             C::PreviousInstance,
             C::SelectInstance(None),
             C::FocusFilter,
+            C::SaveView,
             C::ZoomFit,
             C::ZoomOneToOne,
             C::ZoomIn,
@@ -240,6 +256,10 @@ impl Command {
             Self::Pick(picked) => format!("Show {}", picked.label).into(),
             Self::SetRankBy(by) => format!("Rank by {}", by.label()).into(),
             Self::SetColourBy(by) => format!("Colour by {}", by.label()).into(),
+            Self::KeepView(name) => format!("Save the view as {name}").into(),
+            Self::ApplyView(name) => format!("View: {name}").into(),
+            Self::RenameView { from, .. } => format!("Rename the view {from}").into(),
+            Self::DeleteView(name) => format!("Delete the view {name}").into(),
             _ => self.fixed_label().into(),
         }
     }
@@ -306,6 +326,7 @@ impl Command {
             Self::ScaleInterface(step) if *step > 0 => "Larger interface",
             Self::ScaleInterface(_) => "Smaller interface",
             Self::FocusFilter => "Filter the gallery",
+            Self::SaveView => "Save the view…",
             Self::CopyMask => "Copy the selected mask as COCO RLE",
             Self::RevealImage => "Show the image in the file manager",
             Self::ClearCache => "Clear the thumbnail cache",
@@ -348,7 +369,12 @@ impl Command {
             | Self::NextInstance
             | Self::PreviousInstance
             | Self::SelectInstance(_)
-            | Self::FocusFilter => Group::Go,
+            | Self::FocusFilter
+            | Self::SaveView
+            | Self::KeepView(_)
+            | Self::ApplyView(_)
+            | Self::RenameView { .. }
+            | Self::DeleteView(_) => Group::Go,
             Self::TogglePalette
             | Self::ToggleKeys
             | Self::ToggleLog
@@ -385,6 +411,9 @@ impl Command {
             }
             Self::SelectImage(index) => *index < doc.images().len(),
             Self::FocusFilter => !doc.images().is_empty(),
+            Self::SaveView | Self::KeepView(_) => doc.source().is_some(),
+            Self::ApplyView(name) | Self::DeleteView(name) => has_view(doc, name),
+            Self::RenameView { from, .. } => has_view(doc, from),
             Self::CopyMask | Self::ToggleIsolate | Self::SelectInstance(None) => {
                 view.image.is_some() && view.instance.is_some()
             }
@@ -425,6 +454,14 @@ impl Command {
             _ => None,
         }
     }
+}
+
+/// Whether what is open has a saved view of this name.
+fn has_view(doc: &Document, name: &str) -> bool {
+    doc.source().is_some_and(|source| {
+        let views = doc.settings().views(&source.path);
+        views.iter().any(|view| view.name == name)
+    })
 }
 
 /// Whether a checkpoint was chosen that was not refused.

@@ -10,6 +10,7 @@ use super::dialogs::Ask;
 use super::loader::Loader;
 use super::navigate;
 use super::persist::SCALES;
+use super::saved_views;
 use super::shell::{Overlay, Shell};
 use super::shown::Shown;
 use super::view::{Layers, ViewState};
@@ -71,6 +72,7 @@ fn file(command: &Command, target: &mut Target<'_>) {
             let settings = target.document.settings_mut();
             *settings = Settings {
                 view: std::mem::take(&mut settings.view),
+                views_of: std::mem::take(&mut settings.views_of),
                 ..Settings::default()
             };
             target.shell.memory.last_source = None;
@@ -132,7 +134,7 @@ fn go(command: &Command, target: &mut Target<'_>) {
         Command::SetWorkspace(workspace) => target.view.workspace = *workspace,
         Command::Pick(picked) => target.view.picked = Some(Arc::clone(picked)),
         Command::ClearPick => target.view.picked = None,
-        _ => {}
+        _ => saved_views::carry_out(command, target),
     }
 }
 
@@ -238,6 +240,9 @@ fn escape(target: &mut Target<'_>) {
         target.shell.dialogs.close();
     } else if target.shell.overlay.is_some() {
         target.shell.overlay = None;
+    } else if target.view.completion_open {
+        // The field of the filter closes its own list.
+    } else if target.view.naming.take().is_some() {
     } else if let Some(focused) = focused {
         target
             .ctx

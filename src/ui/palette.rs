@@ -180,6 +180,17 @@ fn entries(doc: &Document, view: &ViewState) -> Vec<Entry> {
         })
         .collect();
     let settings = doc.settings();
+    let views = doc.source().map(|source| settings.views(&source.path));
+    for view in views.unwrap_or_default() {
+        let command = Command::ApplyView(view.name.clone());
+        entries.push(Entry {
+            label: command.label().into_owned(),
+            detail: view.query.text.clone(),
+            shortcut: String::new(),
+            enabled: true,
+            command,
+        });
+    }
     let sets = settings.recent.iter().map(|path| ("Open", path));
     let checkpoints = settings
         .recent_checkpoints

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::document::evaluation::EvalSettings;
-use crate::document::filter::ImageQuery;
+use crate::document::filter::{GalleryFilter, ImageQuery};
 use crate::document::ranking::RankBy;
 use crate::ui::canvas::{CanvasView, OverlayStyle};
 use crate::ui::panels::compare::CompareView;
@@ -59,6 +59,17 @@ impl Workspace {
     }
 }
 
+/// A saved view that is being named.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Naming {
+    /// The view that gets another name; `None` for one that is to be saved.
+    pub from: Option<String>,
+    /// What was typed.
+    pub text: String,
+    /// The field has had the focus.
+    pub is_focused: bool,
+}
+
 /// Selection, filters and display options: one selection everywhere.
 #[derive(Default)]
 pub struct ViewState {
@@ -72,6 +83,12 @@ pub struct ViewState {
     pub query: ImageQuery,
     /// The gallery: indices into `Document::images` after filter and order; renewed when either changes.
     pub gallery: Vec<usize>,
+    /// Keeps the gallery in step with `query`.
+    pub filter: GalleryFilter,
+    /// The filter field offers completions, which Esc closes first.
+    pub completion_open: bool,
+    /// A view that is being named.
+    pub naming: Option<Naming>,
     /// Instances below it (of `rank_by`) are hidden.
     pub threshold: f64,
     /// The score that orders and filters instances.

@@ -19,14 +19,11 @@ fn detection(score: f64, mask_iou: Option<f64>) -> Detection {
 }
 
 fn image(path: &str, scores: &[f64]) -> PredictedImage {
-    PredictedImage {
-        path: path.into(),
-        size: Size::new(4, 3),
-        detections: scores
-            .iter()
-            .map(|&score| detection(score, Some(0.75)))
-            .collect(),
-    }
+    let detections = scores
+        .iter()
+        .map(|&score| detection(score, Some(0.75)))
+        .collect();
+    PredictedImage::new(path.into(), Size::new(4, 3), detections)
 }
 
 fn classes() -> ClassTable {

@@ -1,9 +1,10 @@
 //! One image of a prediction file as it is written: keys and their order.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::coco::{CocoError, PredictedImage, rle_string};
-use crate::structures::{ClassTable, Detection};
+use crate::structures::{ClassTable, Detection, Rle};
 
 /// What stands under an image's path.
 #[derive(Serialize, Deserialize)]
@@ -11,6 +12,9 @@ pub(super) struct Entry {
     height: usize,
     width: usize,
     predictions: Vec<Prediction>,
+    /// Keys of the file it was read from, behind ours.
+    #[serde(flatten)]
+    extra: Map<String, Value>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -21,6 +25,8 @@ struct Prediction {
     score: f64,
     iou_score: f64,
     mask_iou: Option<f64>,
+    #[serde(flatten)]
+    extra: Map<String, Value>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -47,7 +53,7 @@ enum CategoryId {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Mask {
+pub(super) struct Mask {
     size: [usize; 2],
     counts: String,
 }
@@ -55,25 +61,34 @@ struct Mask {
 impl Entry {
     /// The entry of an image, predictions by descending `score` (ties as they come).
     pub(super) fn new(image: &PredictedImage, classes: &ClassTable) -> Result<Self, CocoError> {
-        let mut sorted: Vec<&Detection> = image.detections.iter().collect();
-        sorted.sort_by(|a, b| b.score.total_cmp(&a.score));
+        let extras = image.extra.as_deref();
+        let mut sorted: Vec<(usize, &Detection)> = image.detections.iter().enumerate().collect();
+        sorted.sort_by(|(_, a), (_, b)| b.score.total_cmp(&a.score));
         let predictions = sorted
             .into_iter()
-            .map(|detection| {
+            .map(|(index, detection)| {
                 check_finite(&image.path, detection)?;
-                Ok(Prediction::new(detection, classes))
+                let extra = extras.and_then(|extras| extras.detections.get(&index));
+                Ok(Prediction::new(detection, classes, extra))
             })
             .collect::<Result<_, CocoError>>()?;
         Ok(Self {
             height: image.size.height,
             width: image.size.width,
             predictions,
+            extra: extras
+                .map(|extras| extras.image.clone())
+                .unwrap_or_default(),
         })
     }
 }
 
 impl Prediction {
-    fn new(detection: &Detection, classes: &ClassTable) -> Self {
+    fn new(
+        detection: &Detection,
+        classes: &ClassTable,
+        extra: Option<&Map<String, Value>>,
+    ) -> Self {
         let (bbox, mask) = (detection.bbox, &detection.mask);
         Self {
             bbox: Bbox {
@@ -89,18 +104,26 @@ impl Prediction {
                     .map_or_else(|| CategoryId::Unknown("unknown".into()), CategoryId::Known),
                 name: classes.name(detection.label),
             },
-            mask: Mask {
-                size: [mask.size().height, mask.size().width],
-                counts: rle_string::encode(mask),
-            },
+            mask: Mask::new(mask),
             score: detection.score,
             iou_score: detection.iou_score,
             mask_iou: detection.mask_iou,
+            extra: extra.cloned().unwrap_or_default(),
         }
     }
 }
 
-fn check_finite(image: &str, detection: &Detection) -> Result<(), CocoError> {
+impl Mask {
+    pub(super) fn new(mask: &Rle) -> Self {
+        Self {
+            size: [mask.size().height, mask.size().width],
+            counts: rle_string::encode(mask),
+        }
+    }
+}
+
+/// Refuses numbers that JSON cannot hold.
+pub(super) fn check_finite(image: &str, detection: &Detection) -> Result<(), CocoError> {
     let bbox = detection.bbox;
     let numbers = [
         ("x_min", bbox.x),

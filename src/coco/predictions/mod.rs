@@ -1,10 +1,21 @@
-//! Prediction files: our JSON (semantics.md 7.1) and COCO result lists in; our JSON out, streamed and resumable.
+//! Prediction files: our JSON (semantics.md 7.1), COCO result lists and pairs of them (7.2) in and out.
 
+mod batches;
+mod classes;
 mod entry;
+mod extras;
+mod fields;
+mod json;
+mod left_out;
+mod ours;
+mod pair;
 mod quality;
 mod read;
 mod results;
 mod writer;
 
+pub use extras::Extras;
+pub use left_out::{EntryKind, LeftOut, Place};
+pub use pair::{Joined, Pair, PairImage, pair_paths, read_pair, write_pair};
 pub use read::{read, read_bytes};
 pub use writer::{Resumed, Writer, write};

@@ -86,11 +86,7 @@ fn radii(rng: &mut Rng, size: Size, stats: Stats) -> Vec<f32> {
         }
         Stats::Coco => {
             let scale = (size.pixels() as f32).sqrt() / (640.0f32 * 480.0).sqrt();
-            let mut count = 1;
-            while count < 60 && rng.chance(1.0 - 1.0 / 7.3) {
-                count += 1; // geometric, mean 7.3
-            }
-            (0..count)
+            (0..coco_count(rng))
                 .map(|_| coco_radius(rng) * scale)
                 .map(|radius| radius.min(shorter * 0.48))
                 .collect()
@@ -102,8 +98,17 @@ fn radii(rng: &mut Rng, size: Size, stats: Stats) -> Vec<f32> {
     radii
 }
 
+/// Instances of a picture: geometric, mean 7.3.
+pub(super) fn coco_count(rng: &mut Rng) -> usize {
+    let mut count = 1;
+    while count < 60 && rng.chance(1.0 - 1.0 / 7.3) {
+        count += 1;
+    }
+    count
+}
+
 /// A radius whose mask has about COCO's distribution of areas, in pixels of 640×480.
-fn coco_radius(rng: &mut Rng) -> f32 {
+pub(super) fn coco_radius(rng: &mut Rng) -> f32 {
     // Mean over the shapes of root of area by radius.
     const SIDE_OF_RADIUS: f32 = 1.35;
     let share = rng.unit();

@@ -1,19 +1,16 @@
-//! Above the gallery: filter by name and class, order, and how many images pass.
+//! Above the gallery: the filter, its class, the order, saved views, and how many images pass.
 
-use egui::{
-    Align, Align2, Button, FontId, Id, Layout, Popup, Response, RichText, Role, ScrollArea, Sense,
-    TextEdit, Ui, WidgetInfo, vec2,
-};
+use egui::{Align, Button, Layout, Popup, Response, RichText, ScrollArea, Ui, vec2};
 
-use super::parts::{choice, text};
+use super::filter_field::{NEEDS_EVALUATION, filter_field_ui};
+use super::parts::choice;
+use super::view_menu::{naming_ui, view_menu};
 use crate::document::Document;
-use crate::document::filter::SortBy;
-use crate::ui::command::Command;
+use crate::document::filter::{Schema, SortBy};
+use crate::ui::command::CommandQueue;
 use crate::ui::view::ViewState;
 use crate::ui::{icons, theme, widgets};
 
-/// Height of the text field and of buttons beside it.
-const FIELD: f32 = 28.0;
 /// Height of a chip.
 const CHIP: f32 = 22.0;
 /// Width of the lists of classes and orders.
@@ -21,16 +18,20 @@ const MENU: f32 = 200.0;
 /// Height of the list of classes; longer ones scroll.
 const MENU_HEIGHT: f32 = 360.0;
 
-/// Draws the filter bar. `has_predictions`: whether any image has some; without them there is no class to filter by.
-pub fn filter_bar_ui(ui: &mut Ui, doc: &Document, view: &mut ViewState, has_predictions: bool) {
-    name_field(ui, view);
+/// Draws the filter bar. Without predictions and annotations there is no class to filter by.
+pub fn filter_bar_ui(ui: &mut Ui, doc: &Document, view: &mut ViewState, out: &mut CommandQueue) {
+    filter_field_ui(ui, doc, view);
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = theme::GRID;
-        class_chip(ui, doc, view, has_predictions);
+        class_chip(ui, doc, view);
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            view_menu(ui, doc, view, out);
+        });
     });
+    naming_ui(ui, view, out);
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = theme::GRID;
-        sort_button(ui, view);
+        sort_button(ui, doc, view);
         direction_button(ui, view);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let c = theme::colours(ui);
@@ -38,54 +39,12 @@ pub fn filter_bar_ui(ui: &mut Ui, doc: &Document, view: &mut ViewState, has_pred
             let found = widgets::thousands(view.gallery.len());
             let text = RichText::new(format!("{found} of {all}")).color(c.weak);
             ui.label(text).on_hover_text("Images that pass the filter");
+            if view.filter.is_running() {
+                ui.spinner()
+                    .on_hover_text("The filter goes over the images");
+            }
         });
     });
-}
-
-fn name_field(ui: &mut Ui, view: &mut ViewState) {
-    let c = theme::colours(ui);
-    let id = Id::unique("gallery filter");
-    let width = ui.available_width();
-    let field = TextEdit::singleline(&mut view.query.text)
-        .id(id)
-        .hint_text(RichText::new("Filter by name").color(c.weak))
-        .margin(egui::Margin::symmetric(10, 6))
-        .desired_width(width)
-        .min_size(vec2(width, FIELD));
-    let response = ui
-        .scope(|ui| {
-            ui.visuals_mut().selection.stroke.color = c.accent;
-            ui.add(field).accessible_name("Filter by name")
-        })
-        .inner;
-    if std::mem::take(&mut view.focus_filter) {
-        response.request_focus();
-    }
-    if view.query.text.is_empty() {
-        let key = widgets::command_hint(&Command::FocusFilter);
-        response.on_hover_text(key);
-        return;
-    }
-    let at = egui::Rect::from_center_size(
-        response.rect.right_center() - vec2(14.0, 0.0),
-        vec2(20.0, 20.0),
-    );
-    // Drawn by hand: a button would be wider than its place and push the panel open.
-    let clear = ui.interact(at, id.with("clear"), Sense::click());
-    clear.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Clear the name filter"));
-    let colour = if clear.hovered() { c.text } else { c.weak };
-    let font = FontId::proportional(theme::SMALL);
-    text(
-        ui,
-        at.center(),
-        Align2::CENTER_CENTER,
-        icons::X,
-        &font,
-        colour,
-    );
-    if clear.clicked() {
-        view.query.text.clear();
-    }
 }
 
 /// A rounded button.
@@ -99,44 +58,52 @@ fn chip(ui: &mut Ui, text: &str, is_on: bool, enabled: bool) -> Response {
     ui.add_enabled(enabled, button)
 }
 
-fn class_chip(ui: &mut Ui, doc: &Document, view: &mut ViewState, has_predictions: bool) {
-    let name = view.query.label.map(|label| doc.classes().name(label));
+fn class_chip(ui: &mut Ui, doc: &Document, view: &mut ViewState) {
+    let name = view.filter.query().class().map(str::to_owned);
     let text = name.as_deref().unwrap_or("any class");
     let text = format!("{text}  {}", icons::CARET_DOWN);
-    let enabled = has_predictions || name.is_some();
+    let is_right = view.filter.error().is_none();
+    let has_instances = view.filter.has_predictions() || doc.has_truth();
+    let enabled = is_right && (has_instances || name.is_some());
     let response = chip(ui, &text, name.is_some(), enabled)
         .accessible_name(format!("Class: {}", name.as_deref().unwrap_or("any class")))
-        .on_disabled_hover_text("No image has predictions yet, which the class is looked for in");
+        .on_disabled_hover_text(match is_right {
+            true => "No image has predictions or annotations yet, which the class is looked for in",
+            false => "The filter is to be corrected first",
+        });
+    let mut chosen = None;
     if name.is_some() {
-        let clear = chip(ui, icons::X, true, true).accessible_name("Any class");
+        let clear = chip(ui, icons::X, true, is_right).accessible_name("Any class");
         if clear.on_hover_text("Any class").clicked() {
-            view.query.label = None;
+            chosen = Some(None);
         }
     }
     Popup::menu(&response).show(|ui| {
         ui.set_width(MENU);
         ui.spacing_mut().item_spacing.y = 0.0;
-        let classes = doc.classes();
-        let rows = classes.len() + 1;
-        ScrollArea::vertical().max_height(MENU_HEIGHT).show_rows(
-            ui,
-            theme::ROW,
-            rows,
-            |ui, rows| {
-                for row in rows {
-                    let label = row.checked_sub(1);
-                    let name = label.map_or_else(|| "any class".into(), |l| classes.name(l));
-                    if choice(ui, &name, view.query.label == label).clicked() {
-                        view.query.label = label;
-                        ui.close();
-                    }
+        let names = &doc.classes().names;
+        let scroll = ScrollArea::vertical().max_height(MENU_HEIGHT);
+        scroll.show_rows(ui, theme::ROW, names.len() + 1, |ui, rows| {
+            for row in rows {
+                let class = row.checked_sub(1).and_then(|label| names.get(label));
+                let label = class.map_or("any class", String::as_str);
+                if choice(ui, label, name.as_ref() == class).clicked() {
+                    chosen = Some(class.cloned());
+                    ui.close();
                 }
-            },
-        );
+            }
+        });
     });
+    if let Some(class) = chosen {
+        let schema = Schema {
+            classes: doc.classes(),
+        };
+        let query = view.filter.query().with_class(class.as_deref(), &schema);
+        view.query.text = query.to_string();
+    }
 }
 
-fn sort_button(ui: &mut Ui, view: &mut ViewState) {
+fn sort_button(ui: &mut Ui, doc: &Document, view: &mut ViewState) {
     let c = theme::colours(ui);
     let label = view.query.sort.label();
     let text = format!("{label}  {}", icons::CARET_DOWN);
@@ -154,11 +121,14 @@ fn sort_button(ui: &mut Ui, view: &mut ViewState) {
         ui.set_width(MENU);
         ui.spacing_mut().item_spacing.y = 0.0;
         for sort in SortBy::ALL {
-            if choice(ui, sort.label(), view.query.sort == sort).clicked() {
+            let has_numbers = !sort.is_evaluated() || doc.evaluation_fields().is_some();
+            let row = ui.add_enabled_ui(has_numbers, |ui| {
+                choice(ui, sort.label(), view.query.sort == sort)
+            });
+            let row = row.inner.on_disabled_hover_text(NEEDS_EVALUATION);
+            if row.clicked() {
                 view.query.sort = sort;
-                // The end of each order that one looks for: many, good and bad masks first.
-                view.query.descending =
-                    matches!(sort, SortBy::Count | SortBy::BestScore | SortBy::MeanScore);
+                view.query.descending = sort.begins_descending();
                 ui.close();
             }
         }

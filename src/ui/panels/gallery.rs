@@ -9,8 +9,7 @@ use egui::{
 
 use super::filter_bar::filter_bar_ui;
 use super::virtual_rows::VirtualRows;
-use crate::document::filter::{ImageQuery, best_score};
-use crate::document::ranking::RankBy;
+use crate::document::filter::{Next, best_score};
 use crate::document::{Document, ImageEntry, ImageState};
 use crate::ui::command::{Command, CommandQueue};
 use crate::ui::loader::{ImageRef, Loaded, Loader};
@@ -27,8 +26,8 @@ const GAP: f32 = 8.0;
 const BADGE: f32 = 16.0;
 /// Between a badge and the edge of its cell.
 const BADGE_INSET: f32 = 4.0;
-/// While images finish, a gallery whose order costs time is renewed only after so many times that cost.
-const RENEW_COST: u32 = 20;
+/// What filter and order may take of a frame.
+const BUDGET: Duration = Duration::from_millis(4);
 
 /// Draws the gallery with its filter bar.
 pub fn gallery_ui(
@@ -38,11 +37,11 @@ pub fn gallery_ui(
     loader: &mut Loader,
     out: &mut CommandQueue,
 ) {
-    let has_predictions = renew(ui, doc, view);
-    filter_bar_ui(ui, doc, view, has_predictions);
+    renew(ui, doc, view);
+    filter_bar_ui(ui, doc, view, out);
     ui.add_space(theme::GRID);
     if view.gallery.is_empty() {
-        if !doc.images().is_empty() {
+        if !doc.images().is_empty() && !view.filter.is_running() {
             nothing_found(ui, view);
         }
         return;
@@ -77,66 +76,18 @@ pub fn gallery_ui(
     });
 }
 
-/// What the gallery was made from, and what that cost.
-#[derive(Clone, PartialEq)]
-struct Made {
-    revision: u64,
-    query: ImageQuery,
-    rank_by: RankBy,
-    threshold: u64,
-}
-
-#[derive(Clone)]
-struct Renewed {
-    made: Made,
-    at: f64,
-    cost: Duration,
-    has_predictions: bool,
-}
-
-/// Filters and orders anew where something changed; tells whether any image has predictions.
-fn renew(ui: &Ui, doc: &Document, view: &mut ViewState) -> bool {
-    let id = Id::unique("gallery made");
-    let made = Made {
-        revision: doc.revision(),
-        query: view.query.clone(),
-        rank_by: view.rank_by,
-        threshold: view.threshold.to_bits(),
-    };
+/// Filters and orders anew where something changed. What takes longer than a few milliseconds goes on in the next frame.
+fn renew(ui: &Ui, doc: &Document, view: &mut ViewState) {
     let now = ui.input(|input| input.time);
-    if let Some(old) = ui.data(|data| data.get_temp::<Renewed>(id)) {
-        let is_valid = view
-            .gallery
-            .iter()
-            .max()
-            .is_none_or(|&last| last < doc.images().len());
-        if old.made == made && is_valid {
-            return old.has_predictions;
-        }
-        let only_revision = Made {
-            revision: made.revision,
-            ..old.made.clone()
-        } == made;
-        let due = old.at + (old.cost * RENEW_COST).as_secs_f64();
-        if only_revision && is_valid && !view.gallery.is_empty() && now < due {
-            ui.request_repaint_after(Duration::from_secs_f64(due - now));
-            return old.has_predictions;
-        }
+    let input = doc.filter_input(view.rank_by, view.threshold);
+    let next = view
+        .filter
+        .renew(&mut view.gallery, &view.query, &input, now, BUDGET);
+    match next {
+        Next::Change => {}
+        Next::Frame => ui.request_repaint(),
+        Next::After(wait) => ui.request_repaint_after(wait),
     }
-    let start = std::time::Instant::now();
-    view.gallery = view.query.apply(doc.images(), view.rank_by, view.threshold);
-    let has_predictions = doc
-        .images()
-        .iter()
-        .any(|image| image.detections().is_some());
-    let renewed = Renewed {
-        made,
-        at: now,
-        cost: start.elapsed(),
-        has_predictions,
-    };
-    ui.data_mut(|data| data.insert_temp(id, renewed));
-    has_predictions
 }
 
 fn nothing_found(ui: &mut Ui, view: &mut ViewState) {
@@ -152,7 +103,6 @@ fn nothing_found(ui: &mut Ui, view: &mut ViewState) {
         ui.add_space(theme::GRID);
         if ui.button("Clear filter").clicked() {
             view.query.text.clear();
-            view.query.label = None;
         }
     });
 }

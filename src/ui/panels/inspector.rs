@@ -112,5 +112,19 @@ fn list(
         (None, Some(truth)) => Some(shown::packed_annotations(ui.ctx(), truth, classes)),
         (None, None) => None,
     };
-    instances::instances_ui(ui, shown, set.as_deref(), classes, view, height, out);
+    // Annotations that stand in for predictions are not counted: their areas are in the JSON, not in the shapes.
+    let matching = shown.detections.as_ref().and_then(|_| {
+        let input = doc.filter_input(view.rank_by, view.threshold);
+        view.filter.count_of(&input, shown.image, &shown.order)
+    });
+    instances::instances_ui(
+        ui,
+        shown,
+        set.as_deref(),
+        classes,
+        view,
+        height,
+        matching,
+        out,
+    );
 }

@@ -23,7 +23,7 @@ const BAR: f32 = 34.0;
 /// Narrower lists go without that bar.
 const BAR_FROM: f32 = 270.0;
 
-/// Draws the list, at most `height` points high.
+/// Draws the list, at most `height` points high. `matching`: how many of them pass the filter, where it asks for that.
 pub fn instances_ui(
     ui: &mut Ui,
     shown: &Shown,
@@ -31,6 +31,7 @@ pub fn instances_ui(
     classes: &ClassTable,
     view: &mut ViewState,
     height: f32,
+    matching: Option<usize>,
     out: &mut CommandQueue,
 ) {
     let what = if shown.lists_annotations() {
@@ -39,7 +40,11 @@ pub fn instances_ui(
         "Instances"
     };
     let count = widgets::thousands(shown.listed().len());
-    widgets::section(ui, &format!("{what} · {count}"));
+    let heading_text = match matching {
+        Some(matching) => format!("{what} · {matching} of {count} match"),
+        None => format!("{what} · {count}"),
+    };
+    widgets::section(ui, &heading_text);
     ui.add_space(theme::GRID);
     let columns = Columns::new(ui, shown.lists_annotations());
     heading(ui, &columns, view.rank_by, out);

@@ -5,6 +5,7 @@ mod canvas_tools;
 pub mod compare;
 pub mod evaluate;
 pub mod filter_bar;
+mod filter_field;
 pub mod gallery;
 pub mod inspector;
 pub mod instances;
@@ -18,6 +19,7 @@ pub mod show;
 pub mod start;
 pub mod status_bar;
 pub mod top_bar;
+mod view_menu;
 mod virtual_rows;
 
 pub use canvas_area::canvas_area_ui;
