@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use super::args::Shared;
 use super::progress::Progress;
 use super::{interrupt, output};
-use crate::jobs::evaluate::{EvaluateEvent, EvaluateRequest, Evaluated, LeftOutEntry, evaluate};
+use crate::jobs::evaluate::{
+    EvaluateEvent, EvaluateRequest, Evaluated, LeftOutEntry, check_filter, evaluate,
+};
 use crate::jobs::infer::{ModelRequest, ModelSummary};
 use crate::structures::ranking::RankBy;
 
@@ -41,6 +43,9 @@ pub struct Args {
     /// The score that ranks masks
     #[arg(long, value_name = "SCORE", value_enum, default_value_t = RankArg::IouScore)]
     pub rank_by: RankArg,
+    /// Only what a query selects, for example 'class = person and area < 32^2'
+    #[arg(long = "where", value_name = "QUERY", value_parser = filter)]
+    pub filter: Option<String>,
     /// Count an annotation with the id 0 as unmatched, as pycocotools does
     #[arg(long)]
     pub pycocotools_ids: bool,
@@ -88,6 +93,8 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
         }),
         rank_by: args.rank_by.into(),
         pycocotools_ids: args.pycocotools_ids,
+        filter: args.filter.clone(),
+        details: false,
     };
     let stop = interrupt::flag()?;
     let mut progress = Progress::new(shared.quiet);
@@ -101,6 +108,14 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
         write!(out, "{}", found.block())?;
     }
     Ok(found.failed.is_empty())
+}
+
+/// A query, refused early where it is wrong whatever the classes are.
+pub(super) fn filter(text: &str) -> Result<String, String> {
+    match check_filter(text) {
+        Ok(()) => Ok(text.into()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Shows events as they come.

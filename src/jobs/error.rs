@@ -7,6 +7,7 @@ use crate::config::ConfigError;
 use crate::data::ImageError;
 use crate::data::synth::SynthError;
 use crate::model::ModelError;
+use crate::query::QueryError;
 use crate::weights::WeightsError;
 
 /// A job that could not begin or go on.
@@ -86,6 +87,9 @@ pub enum JobError {
         /// What was asked for.
         path: PathBuf,
     },
+    /// A query that cannot restrict an evaluation.
+    #[error("--where, {0}")]
+    Query(#[from] QueryError),
     /// A ranking by a number that no prediction has.
     #[error("no prediction has a `{rank_by}` to rank by: choose another with --rank-by")]
     Ranking {

@@ -233,11 +233,7 @@ impl DetectionFiles {
                 .add(&record(None, Some(mask), detection.iou_score))?;
         }
         if let Some(writer) = &mut self.predictions {
-            let image = PredictedImage {
-                path: placed.file_name.clone(),
-                size: placed.image.size,
-                detections: found,
-            };
+            let image = PredictedImage::new(placed.file_name.clone(), placed.image.size, found);
             writer.append(&image, classes)?;
         }
         Ok(())

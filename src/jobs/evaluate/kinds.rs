@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::restrict;
 use super::source::Source;
 use super::tell::Teller;
 use super::{EvaluateRequest, Stage};
 use crate::coco::dataset::Dataset;
 use crate::eval::{
     Cells, CocoNumbers, Curves, EvalInput, IdPolicy, Kind, Matches, Order, Overlaps,
-    PredictedImages, Scope, Selection, Setup, accumulate, build, matches, rank_scores,
+    PredictedImages, Scope, Selection, Setup, accumulate, build, matches, measured_ious,
+    rank_scores,
 };
 use crate::jobs::JobError;
 use crate::structures::ranking::RankBy;
@@ -25,12 +27,12 @@ pub struct EvaluatedKind {
     pub input: Arc<EvalInput>,
     /// Their cells.
     pub cells: Arc<Cells>,
-    /// Their IoUs: of masks with annotations of every class, of boxes within the class.
-    pub overlaps: Overlaps,
+    /// Their IoUs: of masks with annotations of every class where `details` were asked for, else within the class.
+    pub overlaps: Arc<Overlaps>,
     /// What an annotation with the id 0 is.
     pub ids: IdPolicy,
     /// What takes part.
-    pub selection: Selection,
+    pub selection: Arc<Selection>,
     /// The ranking.
     pub order: Order,
     /// Who matched whom.
@@ -151,29 +153,15 @@ pub(super) fn evaluate(
     started: Instant,
     teller: &Teller<'_>,
 ) -> Result<Kinds, JobError> {
-    let mut shared = None;
-    let mut of_kind = |kind, predicted: &Option<Arc<PredictedImages>>, rank_by| {
-        let Some(predicted) = predicted else {
-            return Ok(None);
-        };
-        let before = if kind == Kind::Bbox || source.bbox.is_none() {
-            started
-        } else {
-            Instant::now()
-        };
-        let side_by_side = match &shared {
-            Some((of, ready)) if Arc::ptr_eq(of, predicted) => SideBySide::clone(ready),
-            _ => {
-                let ready = side_by_side(dataset, predicted, teller)?;
-                shared = Some((Arc::clone(predicted), ready.clone()));
-                ready
-            }
-        };
-        let load = before.elapsed().as_secs_f64();
-        evaluate_kind(request, kind, rank_by, side_by_side, load, teller).map(Some)
+    let mut work = Work {
+        request,
+        dataset,
+        teller,
+        since: started,
+        shared: None,
     };
-    let bbox = of_kind(Kind::Bbox, &source.bbox, RankBy::Score)?;
-    let segm = of_kind(Kind::Segm, &source.segm, request.rank_by)?;
+    let bbox = work.kind(Kind::Bbox, source.bbox.as_ref(), RankBy::Score)?;
+    let segm = work.kind(Kind::Segm, source.segm.as_ref(), request.rank_by)?;
     let mut kinds = Kinds {
         bbox,
         segm,
@@ -185,82 +173,135 @@ pub(super) fn evaluate(
     Ok(kinds)
 }
 
+/// What both kinds share where they come from one list of predictions.
 #[derive(Clone)]
 struct SideBySide {
     input: Arc<EvalInput>,
     cells: Arc<Cells>,
+    selection: Arc<Selection>,
+    /// IoUs of masks, where the selection has asked for them.
+    masks: Option<Arc<Overlaps>>,
 }
 
-fn side_by_side(
-    dataset: &Dataset,
-    predicted: &PredictedImages,
-    teller: &Teller<'_>,
-) -> Result<SideBySide, JobError> {
-    teller.stage(Stage::Prepare);
-    let total = dataset.images().len();
-    let input = build(dataset, predicted, &|done| teller.step(done, total));
-    let input = input.ok_or(JobError::Interrupted)?;
-    let cells = Cells::new(&input);
-    Ok(SideBySide {
-        input: Arc::new(input),
-        cells: Arc::new(cells),
-    })
+struct Work<'a, 't> {
+    request: &'a EvaluateRequest,
+    dataset: &'a Dataset,
+    teller: &'a Teller<'t>,
+    /// When the work began that no kind has counted yet.
+    since: Instant,
+    shared: Option<(Arc<PredictedImages>, SideBySide)>,
 }
 
-fn evaluate_kind(
-    request: &EvaluateRequest,
-    kind: Kind,
-    rank_by: RankBy,
-    SideBySide { input, cells }: SideBySide,
-    load: f64,
-    teller: &Teller<'_>,
-) -> Result<EvaluatedKind, JobError> {
-    if kind == Kind::Segm {
-        check_ranking(&input, rank_by)?;
+impl Work<'_, '_> {
+    fn kind(
+        &mut self,
+        kind: Kind,
+        predicted: Option<&Arc<PredictedImages>>,
+        rank_by: RankBy,
+    ) -> Result<Option<EvaluatedKind>, JobError> {
+        let Some(predicted) = predicted else {
+            return Ok(None);
+        };
+        let ready = match &self.shared {
+            Some((of, ready)) if Arc::ptr_eq(of, predicted) => ready.clone(),
+            _ => self.side_by_side(predicted)?,
+        };
+        self.shared = Some((Arc::clone(predicted), ready.clone()));
+        if kind == Kind::Segm {
+            check_ranking(&ready.input, rank_by)?;
+        }
+        let load = self.since.elapsed().as_secs_f64();
+        let found = self.evaluate(kind, rank_by, ready, load)?;
+        self.since = Instant::now();
+        Ok(Some(found))
     }
-    teller.stage(Stage::Evaluate);
-    let began = Instant::now();
-    let total = input.images.len();
-    let step = |done| teller.step(done, total);
-    let overlaps = Overlaps::measure(&input, kind, Scope::SameClass, &step);
-    let overlaps = overlaps.ok_or(JobError::Interrupted)?;
-    let ids = if request.pycocotools_ids {
-        IdPolicy::Pycocotools
-    } else {
-        IdPolicy::ByIndex
-    };
-    let setup = Setup {
-        input: &input,
-        cells: &cells,
-        overlaps: &overlaps,
-        kind,
-        ids,
-    };
-    let selection = Selection::default();
-    let order = Order::new(&cells, &rank_scores(&input, rank_by));
-    let matches = matches(&setup, &order, &selection);
-    let evaluate = began.elapsed().as_secs_f64();
-    teller.check()?;
-    let began = Instant::now();
-    let curves = accumulate(&cells, &order, &matches);
-    Ok(EvaluatedKind {
-        kind,
-        rank_by,
-        numbers: CocoNumbers::of(&curves),
-        input,
-        cells,
-        overlaps,
-        ids,
-        selection,
-        order,
-        matches,
-        curves,
-        seconds: Seconds {
-            load,
-            evaluate,
-            accumulate: began.elapsed().as_secs_f64(),
-        },
-    })
+
+    fn side_by_side(&self, predicted: &PredictedImages) -> Result<SideBySide, JobError> {
+        self.teller.stage(Stage::Prepare);
+        let total = self.dataset.images().len();
+        let step = |done| self.teller.step(done, total);
+        let input = build(self.dataset, predicted, &step).ok_or(JobError::Interrupted)?;
+        let cells = Cells::new(&input);
+        let mut masks = None;
+        let selection = match &self.request.filter {
+            Some(text) => restrict::selection(text, &input, || {
+                let overlaps = self.overlaps(&input, Kind::Segm)?;
+                let measured = measured_ious(&input, &overlaps);
+                masks = Some(overlaps);
+                Ok(measured)
+            })?,
+            None => Selection::default(),
+        };
+        Ok(SideBySide {
+            input: Arc::new(input),
+            cells: Arc::new(cells),
+            selection: Arc::new(selection),
+            masks,
+        })
+    }
+
+    fn overlaps(&self, input: &EvalInput, kind: Kind) -> Result<Arc<Overlaps>, JobError> {
+        let total = input.images.len();
+        let step = |done| self.teller.step(done, total);
+        let scope = if self.request.details && kind == Kind::Segm {
+            Scope::AnyClass
+        } else {
+            Scope::SameClass
+        };
+        let overlaps = Overlaps::measure(input, kind, scope, &step);
+        overlaps.map(Arc::new).ok_or(JobError::Interrupted)
+    }
+
+    fn evaluate(
+        &self,
+        kind: Kind,
+        rank_by: RankBy,
+        ready: SideBySide,
+        load: f64,
+    ) -> Result<EvaluatedKind, JobError> {
+        self.teller.stage(Stage::Evaluate);
+        let began = Instant::now();
+        let overlaps = match (kind, ready.masks) {
+            (Kind::Segm, Some(masks)) => masks,
+            _ => self.overlaps(&ready.input, kind)?,
+        };
+        let ids = if self.request.pycocotools_ids {
+            IdPolicy::Pycocotools
+        } else {
+            IdPolicy::ByIndex
+        };
+        let setup = Setup {
+            input: &ready.input,
+            cells: &ready.cells,
+            overlaps: &overlaps,
+            kind,
+            ids,
+        };
+        let order = Order::new(&ready.cells, &rank_scores(&ready.input, rank_by));
+        let matches = matches(&setup, &order, &ready.selection);
+        let evaluate = began.elapsed().as_secs_f64();
+        self.teller.check()?;
+        let began = Instant::now();
+        let curves = accumulate(&ready.cells, &order, &matches);
+        Ok(EvaluatedKind {
+            kind,
+            rank_by,
+            numbers: CocoNumbers::of(&curves),
+            input: ready.input,
+            cells: ready.cells,
+            selection: ready.selection,
+            overlaps,
+            ids,
+            order,
+            matches,
+            curves,
+            seconds: Seconds {
+                load,
+                evaluate,
+                accumulate: began.elapsed().as_secs_f64(),
+            },
+        })
+    }
 }
 
 /// A ranking by a number that no prediction has would be no ranking.

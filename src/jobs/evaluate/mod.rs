@@ -2,6 +2,7 @@
 
 mod block;
 mod kinds;
+mod restrict;
 mod run;
 mod source;
 mod tell;
@@ -19,6 +20,7 @@ use crate::structures::ranking::RankBy;
 
 pub use block::Numbers;
 pub use kinds::{EvaluatedKind, IdZero, Seconds};
+pub use restrict::check_filter;
 pub use source::LeftOutEntry;
 use tell::Teller;
 
@@ -37,6 +39,10 @@ pub struct EvaluateRequest {
     pub rank_by: RankBy,
     /// An annotation with the id 0 counts as unmatched, as in pycocotools.
     pub pycocotools_ids: bool,
+    /// Restricts what takes part, in the query language.
+    pub filter: Option<String>,
+    /// Masks are compared with annotations of every class too, for what follows the numbers.
+    pub details: bool,
 }
 
 /// What a front end is told meanwhile.

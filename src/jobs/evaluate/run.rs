@@ -1,17 +1,20 @@
 //! The model over the set's images.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::source::Source;
 use super::tell::Teller;
 use super::{EvaluateEvent, EvaluateRequest, Stage};
-use crate::coco::correspond::ImageRef;
+use crate::coco::correspond::{ImageRef, corresponding_labels};
 use crate::coco::dataset::Dataset;
+use crate::coco::predictions::{PairImage, pair_paths, write_pair};
 use crate::eval::PredictedImages;
 use crate::jobs::JobError;
 use crate::jobs::infer::{ImageTask, InferEvent, InferJob, ModelRequest};
 use crate::jobs::infer_file::FailedImage;
+use crate::structures::Detection;
 
 /// Stop is looked at this often while the model works.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -41,12 +44,50 @@ pub(super) fn model(
         _ => usize::MAX,
     });
     let found = Arc::new(found);
+    let written = match &request.predictions {
+        Some(prefix) => keep(prefix, dataset, &found)?,
+        None => Vec::new(),
+    };
     Ok(Source {
+        written,
         bbox: Some(Arc::clone(&found)),
         segm: Some(found),
         failed,
         ..Source::default()
     })
+}
+
+/// Writes the pair, with the set's ids of images and categories; classes that the set does not have stay away.
+fn keep(
+    prefix: &Path,
+    dataset: &Dataset,
+    found: &PredictedImages,
+) -> Result<Vec<PathBuf>, JobError> {
+    let labels = corresponding_labels(dataset.classes(), &found.classes, false);
+    let of_set = |detection: &Detection| {
+        let label = labels.get(detection.label).copied().flatten()?;
+        Some(Detection {
+            label,
+            ..detection.clone()
+        })
+    };
+    let relabelled: Vec<(u64, Vec<Detection>)> = found
+        .images
+        .iter()
+        .filter_map(|(image, detections)| {
+            let ImageRef::Position(position) = image else {
+                return None;
+            };
+            let id = dataset.images().get(*position)?.id;
+            Some((id, detections.iter().filter_map(of_set).collect()))
+        })
+        .collect();
+    let images = relabelled.iter().map(|(image_id, detections)| PairImage {
+        image_id: *image_id,
+        detections,
+    });
+    write_pair(prefix, images, dataset.classes())?;
+    Ok(pair_paths(prefix).to_vec())
 }
 
 struct Run<'a, 't> {

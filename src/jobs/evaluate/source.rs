@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::kinds::Kinds;
 use super::tell::Teller;
 use super::{EvaluateEvent, EvaluateRequest, Stage, run};
+use crate::coco::PredictionFile;
 use crate::coco::correspond::ImageRef;
-use crate::coco::dataset::{Dataset, JsonKind, kind_of_json};
-use crate::coco::{PredictionFile, predictions};
+use crate::coco::dataset::Dataset;
+use crate::coco::predictions::{self, Joined, Pair, pair_paths, read_pair};
 use crate::eval::{Kind, PredictedImages, Side};
 use crate::jobs::JobError;
 use crate::jobs::infer_file::FailedImage;
@@ -70,42 +71,103 @@ pub(super) fn predictions(
 
 /// `None` where there are no files.
 fn read_files(path: &Path, teller: &Teller<'_>) -> Result<Option<Source>, JobError> {
-    if !path.is_file() {
+    let pair = pair_paths(path);
+    let is_pair = pair.iter().all(|file| file.is_file());
+    if !is_pair && !path.is_file() {
         return Ok(None);
     }
     teller.stage(Stage::ReadPredictions);
-    let file = predictions::read(path)?;
-    let is_results = kind_of_json(path)? == JsonKind::Results;
-    let predicted = Arc::new(to_predicted(file, is_results));
-    teller.tell(EvaluateEvent::Note(&loaded(&[path])));
-    Ok(Some(Source {
-        bbox: Some(Arc::clone(&predicted)),
-        segm: Some(predicted),
-        files: vec![path.to_owned()],
-        ..Source::default()
-    }))
-}
-
-fn loaded(files: &[&Path]) -> String {
-    let names: Vec<_> = files
+    let files = if is_pair {
+        pair.to_vec()
+    } else {
+        vec![path.to_owned()]
+    };
+    let names: Vec<String> = files
         .iter()
         .map(|file| file.display().to_string())
         .collect();
-    format!("Load predictions from file: {}", names.join(", "))
+    let loaded = format!("Load predictions from file: {}", names.join(", "));
+    teller.tell(EvaluateEvent::Note(&loaded));
+    let mut source = Source {
+        files,
+        ..Source::default()
+    };
+    match read_pair(path)? {
+        Some(pair) => source.take_pair(pair),
+        None => source.take_file(predictions::read(path)?),
+    }
+    Ok(Some(source))
 }
 
-fn to_predicted(file: PredictionFile, is_results: bool) -> PredictedImages {
+impl Source {
+    fn take_file(&mut self, mut file: PredictionFile) {
+        self.take_remarks(&mut file, 0);
+        let has_masks = file.has_masks;
+        let predicted = Arc::new(to_predicted(file));
+        if !has_masks {
+            let file = self.files.first().map(|file| file.display().to_string());
+            self.notes.push(format!(
+                "{} has boxes alone: there are no numbers of masks",
+                file.unwrap_or_default()
+            ));
+        }
+        self.segm = has_masks.then(|| Arc::clone(&predicted));
+        self.bbox = Some(predicted);
+    }
+
+    fn take_pair(&mut self, mut pair: Pair) {
+        self.take_remarks(&mut pair.bbox, 0);
+        self.take_remarks(&mut pair.segm, 1);
+        match pair.join() {
+            Joined::Whole(file) => {
+                let predicted = Arc::new(to_predicted(file));
+                self.bbox = Some(Arc::clone(&predicted));
+                self.segm = Some(predicted);
+            }
+            Joined::Apart { pair, reason } => {
+                self.notes.push(format!(
+                    "boxes and masks are evaluated each by their own list: {reason}"
+                ));
+                let has_masks = pair.segm.has_masks;
+                self.bbox = Some(Arc::new(to_predicted(pair.bbox)));
+                self.segm = has_masks.then(|| Arc::new(to_predicted(pair.segm)));
+            }
+        }
+    }
+
+    /// Takes what the file says of itself; `number` is its place in `files`.
+    fn take_remarks(&mut self, file: &mut PredictionFile, number: usize) {
+        let path = self.files.get(number).cloned().unwrap_or_default();
+        // What it says of entries left out in one sentence is listed here one by one.
+        let sentence = predictions::left_out_note(&file.left_out, file.left_out_count);
+        let notes = file.notes.drain(..);
+        let notes = notes.filter(|note| Some(note) != sentence.as_ref());
+        let notes = notes.map(|note| format!("{}: {note}", path.display()));
+        self.notes.extend(notes);
+        self.left_out_count += std::mem::take(&mut file.left_out_count);
+        for left_out in file.left_out.drain(..) {
+            self.left_out.push(LeftOutEntry {
+                file: path.clone(),
+                what: left_out.what(),
+                reason: left_out.reason,
+            });
+        }
+    }
+}
+
+fn to_predicted(file: PredictionFile) -> PredictedImages {
+    let by_category_id = file.images.iter().any(|image| image.image_id.is_some());
     let images = file.images.into_iter().map(|image| {
-        let name = match image.path.parse() {
-            Ok(id) if is_results => ImageRef::Id(id),
-            _ => ImageRef::Path(image.path),
+        let name = match image.image_id {
+            Some(id) => ImageRef::Id(id),
+            None => ImageRef::Path(image.path),
         };
         (name, Arc::new(image.detections))
     });
     PredictedImages {
         images: images.collect(),
         classes: file.classes,
-        by_category_id: is_results,
+        by_category_id,
     }
 }
 
