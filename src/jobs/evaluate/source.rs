@@ -128,9 +128,10 @@ impl Source {
                 self.notes.push(format!(
                     "boxes and masks are evaluated each by their own list: {reason}"
                 ));
-                let has_masks = pair.segm.has_masks;
-                self.bbox = Some(Arc::new(to_predicted(pair.bbox)));
-                self.segm = has_masks.then(|| Arc::new(to_predicted(pair.segm)));
+                let Pair { bbox, segm } = *pair;
+                self.bbox = Some(Arc::new(to_predicted(bbox)));
+                let has_masks = segm.has_masks;
+                self.segm = has_masks.then(|| Arc::new(to_predicted(segm)));
             }
         }
     }
