@@ -26,9 +26,9 @@ mod infer;
 mod ops;
 #[cfg(feature = "gui")]
 mod panels;
-mod query;
 #[cfg(feature = "gui")]
 mod plot;
+mod query;
 mod support;
 #[cfg(feature = "gui")]
 mod ui;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Style, Styles};
 use clap::{Parser, Subcommand};
 
-use super::{check, completions, convert, doctor, infer, inspect, synth};
+use super::{check, completions, convert, doctor, eval, infer, inspect, synth};
 use crate::config::Config;
 
 const EXAMPLES: &str = "Examples:
@@ -97,6 +97,8 @@ const SHARED: &str = "Options of every command";
 pub enum Command {
     /// Run a model on an image or a folder and write the prediction JSON
     Infer(infer::Args),
+    /// Evaluate predictions, or a checkpoint, against the ground truth of a COCO set
+    Eval(eval::Args),
     /// List the tensors of a checkpoint: format, what maps where, what is missing or left over
     Inspect(inspect::Args),
     /// Convert a checkpoint to safetensors with its configuration inside

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::Shared;
 use super::interrupt;
+use super::progress::left;
 use crate::jobs::infer::{ModelRequest, ModelSummary};
 use crate::jobs::infer_file::{InferFileEvent, InferFileRequest, InferSummary, infer_to_file};
 
@@ -183,13 +184,5 @@ impl Progress {
 
     fn end(&self) {
         self.bar.finish_and_clear();
-    }
-}
-
-fn left(eta: Duration) -> String {
-    match eta.as_secs() {
-        seconds @ 0..60 => format!("{seconds} s"),
-        seconds @ 60..7200 => format!("{} min", seconds.div_ceil(60)),
-        seconds => format!("{:.1} h", seconds as f64 / 3600.0),
     }
 }

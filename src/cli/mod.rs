@@ -12,10 +12,12 @@ pub mod completions;
 pub mod convert;
 pub mod crash;
 pub mod doctor;
+pub mod eval;
 pub mod infer;
 pub mod inspect;
 pub mod interrupt;
 pub mod output;
+mod progress;
 pub mod synth;
 pub mod window;
 
@@ -33,6 +35,7 @@ pub fn start_logging(shared: &Shared) {
 pub fn run(command: &Command, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<bool> {
     let done = match command {
         Command::Infer(args) => infer::run(args, shared, out)?,
+        Command::Eval(args) => eval::run(args, shared, out)?,
         Command::Inspect(args) => inspect::run(args, shared, out).map(|()| true)?,
         Command::Convert(args) => convert::run(args, shared, out).map(|()| true)?,
         Command::Check(args) => check::run(args, shared, out).map(|()| true)?,

@@ -74,9 +74,20 @@ pub struct Candidate {
     pub mask_area: f64,
 }
 
+/// Which file something belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The set's.
+    Truths,
+    /// That of the predictions.
+    Predictions,
+}
+
 /// Something that takes no part, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
+    /// Which file holds it.
+    pub side: Side,
     /// What and where.
     pub what: String,
     /// Why.
@@ -135,11 +146,19 @@ impl EvalInput {
                 annotations.into_iter().partition(|a| a.label < count);
             for annotation in unknown {
                 let what = format!("annotation {} of {}", annotation.id, image.file_name);
-                input.leave_out(what, format!("there is no class {}", annotation.label));
+                input.leave_out(
+                    Side::Truths,
+                    what,
+                    format!("there is no class {}", annotation.label),
+                );
             }
             for detection in detections.iter().filter(|d| d.label >= count) {
                 let what = format!("a prediction of {}", image.file_name);
-                input.leave_out(what, format!("there is no class {}", detection.label));
+                input.leave_out(
+                    Side::Predictions,
+                    what,
+                    format!("there is no class {}", detection.label),
+                );
             }
             let lists = [&detections];
             add_image(&mut input, position, image, known, &lists, &labels);
@@ -168,11 +187,11 @@ impl EvalInput {
         self.truths.iter().any(|truth| truth.id == 0)
     }
 
-    fn leave_out(&mut self, what: String, reason: impl Into<String>) {
+    fn leave_out(&mut self, side: Side, what: String, reason: impl Into<String>) {
         self.left_out_count += 1;
         if self.left_out.len() < KEPT_REASONS {
             let reason = reason.into();
-            self.left_out.push(LeftOut { what, reason });
+            self.left_out.push(LeftOut { side, what, reason });
         }
     }
 }
@@ -205,7 +224,7 @@ pub fn build(
             continue;
         };
         for reason in annotations.dropped {
-            input.leave_out(image.file_name.clone(), reason);
+            input.leave_out(Side::Truths, image.file_name.clone(), reason);
         }
         let lists = by_position.get(&position).map_or(&[][..], Vec::as_slice);
         add_image(
@@ -231,7 +250,11 @@ fn evaluated_images(images: &[DatasetImage], input: &mut EvalInput) -> Vec<usize
         last = Some(image.id);
         if !is_new {
             let what = format!("image {} ({})", image.id, image.file_name);
-            input.leave_out(what, "an earlier image of the set has the same id");
+            input.leave_out(
+                Side::Truths,
+                what,
+                "an earlier image of the set has the same id",
+            );
         }
         is_new
     });
@@ -253,7 +276,8 @@ fn place_predictions<'a>(
             Ok(position) => placed.entry(position).or_default().push(detections),
             Err(reason) => {
                 let count = detections.len();
-                input.leave_out(format!("{count} predictions of {}", shown(image)), reason);
+                let what = format!("{count} predictions of {}", shown(image));
+                input.leave_out(Side::Predictions, what, reason);
             }
         }
     }
@@ -275,7 +299,11 @@ fn label_map(predicted: &PredictedImages, input: &mut EvalInput) -> Vec<Option<u
     for (label, found) in labels.iter().enumerate() {
         if found.is_none() {
             let what = format!("class `{}` of the predictions", theirs.name(label));
-            input.leave_out(what, "the ground truth has no such class");
+            input.leave_out(
+                Side::Predictions,
+                what,
+                "the ground truth has no such class",
+            );
         }
     }
     let narrow = |label: Option<usize>| label.and_then(|label| u32::try_from(label).ok());
@@ -327,7 +355,8 @@ fn add_image(
             // Its class was reported once for all.
             (None, _) => {}
             (_, Some(reason)) if refused.insert(reason.clone()) => {
-                input.leave_out(format!("a prediction of {}", image.file_name), reason);
+                let what = format!("a prediction of {}", image.file_name);
+                input.leave_out(Side::Predictions, what, reason);
             }
             _ => input.left_out_count += 1,
         }

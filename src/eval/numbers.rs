@@ -31,6 +31,32 @@ impl CocoNumbers {
         ])
     }
 
+    /// The lines that pycocotools prints of them.
+    pub fn summary(&self) -> [String; 12] {
+        const ALL_IOUS: &str = "0.50:0.95";
+        let rows = [
+            ("Average Precision", "(AP)", ALL_IOUS, Area::All, 100),
+            ("Average Precision", "(AP)", "0.50", Area::All, 100),
+            ("Average Precision", "(AP)", "0.75", Area::All, 100),
+            ("Average Precision", "(AP)", ALL_IOUS, Area::Small, 100),
+            ("Average Precision", "(AP)", ALL_IOUS, Area::Medium, 100),
+            ("Average Precision", "(AP)", ALL_IOUS, Area::Large, 100),
+            ("Average Recall", "(AR)", ALL_IOUS, Area::All, 1),
+            ("Average Recall", "(AR)", ALL_IOUS, Area::All, 10),
+            ("Average Recall", "(AR)", ALL_IOUS, Area::All, 100),
+            ("Average Recall", "(AR)", ALL_IOUS, Area::Small, 100),
+            ("Average Recall", "(AR)", ALL_IOUS, Area::Medium, 100),
+            ("Average Recall", "(AR)", ALL_IOUS, Area::Large, 100),
+        ];
+        std::array::from_fn(|at| {
+            let (title, short, ious, area, most) = rows[at];
+            let (area, value) = (area.key(), self.0[at]);
+            format!(
+                " {title:<18} {short} @[ IoU={ious:<9} | area={area:>6} | maxDets={most:>3} ] = {value:0.3}"
+            )
+        })
+    }
+
     /// AP over all thresholds.
     pub fn ap(&self) -> f64 {
         self.0[0]

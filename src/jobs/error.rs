@@ -7,6 +7,7 @@ use crate::config::ConfigError;
 use crate::data::ImageError;
 use crate::data::synth::SynthError;
 use crate::model::ModelError;
+use crate::query::QueryError;
 use crate::weights::WeightsError;
 
 /// A job that could not begin or go on.
@@ -74,6 +75,26 @@ pub enum JobError {
         total: usize,
         /// The partial file.
         partial: PathBuf,
+    },
+    /// The job ended before its result because it was told to.
+    #[error("stopped before the result was known")]
+    Interrupted,
+    /// Neither predictions nor a model to make them.
+    #[error(
+        "there are no predictions at {path} (nor {path}.bbox.json with {path}.segm.json); give files that are there, or --checkpoint to make them"
+    )]
+    NoPredictions {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// A query that cannot restrict an evaluation.
+    #[error("--where, {0}")]
+    Query(#[from] QueryError),
+    /// A ranking by a number that no prediction has.
+    #[error("no prediction has a `{rank_by}` to rank by: choose another with --rank-by")]
+    Ranking {
+        /// As the command line names it.
+        rank_by: &'static str,
     },
     /// The model failed inside the job's thread; the text is the whole cause chain.
     #[error("{0}")]

@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod device;
 pub mod doctor;
 mod error;
+pub mod evaluate;
 pub mod images;
 pub mod infer;
 pub mod infer_file;

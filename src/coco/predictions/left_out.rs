@@ -40,18 +40,26 @@ pub struct LeftOut {
     pub reason: String,
 }
 
+impl LeftOut {
+    /// What it was and where in the file.
+    pub fn what(&self) -> String {
+        let entry = match self.entry {
+            EntryKind::Prediction(index) => format!("prediction {index}"),
+            EntryKind::Image => "all predictions".into(),
+            EntryKind::Extra => "an extra key".into(),
+        };
+        let image = match self.image.as_str() {
+            "" => String::new(),
+            image => format!(" on {image}"),
+        };
+        let Place { line, column, .. } = self.place;
+        format!("{entry}{image} (line {line}, column {column})")
+    }
+}
+
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.entry {
-            EntryKind::Prediction(index) => write!(f, "prediction {index}")?,
-            EntryKind::Image => write!(f, "all predictions")?,
-            EntryKind::Extra => write!(f, "an extra key")?,
-        }
-        if !self.image.is_empty() {
-            write!(f, " on {}", self.image)?;
-        }
-        let Place { line, column, .. } = self.place;
-        write!(f, " (line {line}, column {column}): {}", self.reason)
+        write!(f, "{}: {}", self.what(), self.reason)
     }
 }
 
@@ -83,7 +91,7 @@ pub(super) fn listed(bytes: &[u8], mut refused: Vec<Refused>) -> Vec<LeftOut> {
 }
 
 /// One sentence for the user where anything was left out.
-pub(super) fn note(left_out: &[LeftOut], count: usize) -> Option<String> {
+pub fn note(left_out: &[LeftOut], count: usize) -> Option<String> {
     let first = left_out.first()?;
     Some(match count {
         1 => format!("left out: {first}"),

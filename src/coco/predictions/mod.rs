@@ -18,7 +18,7 @@ mod text;
 mod writer;
 
 pub use extras::Extras;
-pub use left_out::{EntryKind, LeftOut, Place};
+pub use left_out::{EntryKind, LeftOut, Place, note as left_out_note};
 pub use pair::{Joined, Pair, PairImage, pair_paths, read_pair, write_pair};
 pub use read::{read, read_bytes};
 pub use writer::{Resumed, Writer, write};
