@@ -6,9 +6,14 @@
     reason = "a test fails by panicking"
 )]
 
+mod check;
 mod dataset;
 mod fuzz;
+mod hostile;
 mod predictions;
+mod predictions_lenient;
+mod predictions_pair;
+mod round_trip;
 
 use maskscope::coco::rle_string;
 use maskscope::structures::{Rle, Size};

@@ -72,6 +72,11 @@ fn a_wrong_query_points_at_its_column_and_a_right_one_filters() {
     assert!(said(&window, "column 9: no class is named `dgo`"));
     assert_eq!(gallery(&window).len(), 4);
     clear(&mut window);
+    type_in(&mut window, "class = d");
+    assert!(!said(&window, "column"), "completion offers the rest");
+    press(&mut window, egui::Key::Escape);
+    assert!(said(&window, "column 9: no class is named `d`"));
+    clear(&mut window);
     type_in(&mut window, "tp > 0");
     assert!(said(&window, "tp needs ground truth and predictions"));
     assert!(gallery(&window).is_empty());
@@ -83,11 +88,18 @@ fn completion_writes_the_query() {
     let mut window = open(home.path(), egui::Theme::Light);
     type_in(&mut window, "cla");
     assert!(said(&window, "name of the class"));
+    assert_eq!(
+        gallery(&window).len(),
+        4,
+        "a begun field is not looked for in names"
+    );
     press(&mut window, egui::Key::Tab);
     assert_eq!(text(&window), "class ");
     // The list goes on with the operators; the first of them is `=`.
     press(&mut window, egui::Key::Enter);
     assert_eq!(text(&window), "class = ");
+    assert!(!said(&window, "column"), "nothing is wrong yet");
+    assert_eq!(gallery(&window).len(), 4);
     shot(&mut window, "filter-completion-light");
     press(&mut window, egui::Key::ArrowDown);
     press(&mut window, egui::Key::Enter);

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking and prints what it skips or measures"
 )]
 
+mod analysis;
 mod architecture;
 #[cfg(feature = "gui")]
 mod canvas;
@@ -25,6 +26,8 @@ mod infer;
 mod ops;
 #[cfg(feature = "gui")]
 mod panels;
+#[cfg(feature = "gui")]
+mod plot;
 mod query;
 mod support;
 #[cfg(feature = "gui")]

@@ -1,5 +1,6 @@
 //! COCO files: sets, prediction files, results, the RLE string codec. Wraps hotcoco's types.
 
+pub mod check;
 pub mod correspond;
 pub mod dataset;
 mod error;
@@ -8,10 +9,11 @@ pub mod polygon;
 pub mod predictions;
 mod python_json;
 pub mod rle_string;
+pub mod save;
 
 pub use dataset::{Annotation, Annotations, Dataset, DatasetImage};
 pub use error::CocoError;
-pub use file::{AtomicFile, write_json};
+pub use file::{AtomicFile, write_json, write_whole};
 
 use crate::structures::{ClassTable, Detection, Size};
 

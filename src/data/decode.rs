@@ -46,7 +46,25 @@ pub fn decode_bytes(
 /// # Errors
 /// As `decode`, but damage behind the header is not seen.
 pub fn probe(path: &Path) -> Result<Size, ImageError> {
-    let header = match open(path, file(path)?)? {
+    let header = header(path)?;
+    Ok(upright_size(header.size, header.orientation))
+}
+
+/// Size that `decode` gives with the same `declared`, from the header alone.
+///
+/// # Errors
+/// As `probe`.
+pub fn probe_as_declared(path: &Path, declared: Option<Size>) -> Result<Size, ImageError> {
+    let header = header(path)?;
+    Ok(if applies(header.orientation, header.size, declared) {
+        upright_size(header.size, header.orientation)
+    } else {
+        header.size
+    })
+}
+
+fn header(path: &Path) -> Result<Header, ImageError> {
+    Ok(match open(path, file(path)?)? {
         Source::Jpeg(reader) => jpeg::read_header(path, reader)?,
         Source::Other(reader) => {
             let mut decoder = decoder(path, reader)?;
@@ -55,8 +73,7 @@ pub fn probe(path: &Path) -> Result<Size, ImageError> {
                 orientation: orientation_of(&mut decoder),
             }
         }
-    };
-    Ok(upright_size(header.size, header.orientation))
+    })
 }
 
 /// What stands before the pixels.

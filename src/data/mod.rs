@@ -10,7 +10,7 @@ mod resize;
 pub mod synth;
 mod thumbnail;
 
-pub use decode::{decode, decode_bytes, probe};
+pub use decode::{decode, decode_bytes, probe, probe_as_declared};
 pub use error::{ImageError, MAX_PIXELS};
 pub use folder::{IMAGE_SUFFIXES, has_image_suffix, list_images};
 pub use prepare::{normalise, padded_size, prepare, resized_size};

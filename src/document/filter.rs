@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::query::{Completion, Query, QueryError, Schema, Status, complete, spelled};
+pub use crate::query::{
+    Completion, Query, QueryError, Schema, Status, begins_field, complete, spelled,
+};
 pub use fields::{AnnotationFields, EvaluationFields, GroundTruth};
 use pass::Pass;
 pub use sort::{SortBy, best_score};
@@ -104,6 +106,8 @@ pub struct GalleryFilter {
     error: Option<QueryError>,
     pass: Option<Pass>,
     renewed: Option<Renewed>,
+    /// The text is the beginning of something longer: it is not read yet.
+    is_held: bool,
 }
 
 impl GalleryFilter {
@@ -132,11 +136,17 @@ impl GalleryFilter {
         *self = Self::default();
     }
 
+    /// Leaves the text unread while it is the beginning of something longer, such as `cla` while completion offers `class`:
+    /// looked for in names it would empty the gallery for a moment.
+    pub fn hold(&mut self, is_held: bool) {
+        self.is_held = is_held;
+    }
+
     /// Reads the text where it or the classes changed. One that is wrong leaves the query before it in force.
     pub fn read(&mut self, text: &str, input: &FilterInput<'_>) {
         let is_known =
             |(known, revision): &(String, u64)| known == text && *revision == input.revision;
-        if self.parsed.as_ref().is_some_and(is_known) {
+        if self.is_held || self.parsed.as_ref().is_some_and(is_known) {
             return;
         }
         let schema = Schema {

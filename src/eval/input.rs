@@ -113,7 +113,53 @@ pub struct EvalInput {
     pub left_out_count: usize,
 }
 
+/// One image with what is known of it, for an input that no COCO file stands behind.
+#[derive(Clone, Debug)]
+pub struct ImageParts {
+    /// The image.
+    pub image: DatasetImage,
+    /// Its ground truths; their labels index the input's classes.
+    pub annotations: Vec<Annotation>,
+    /// Its predictions; their labels index the input's classes.
+    pub detections: Arc<Vec<Detection>>,
+}
+
 impl EvalInput {
+    /// An input of parts. The rules of [`build`] hold: images by ascending id, of equal ids the first; predictions with
+    /// an unknown label, a number that is not finite, a box of negative size or a mask of another size than the image
+    /// are left out with their reason; so are ground truths with an unknown label.
+    pub fn from_parts(classes: ClassTable, parts: Vec<ImageParts>) -> Self {
+        let count = classes.len();
+        let labels: Vec<Option<u32>> = (0..count as u32).map(Some).collect();
+        let mut input = Self {
+            classes,
+            ..Self::default()
+        };
+        let (images, mut contents): (Vec<_>, Vec<_>) = parts
+            .into_iter()
+            .map(|part| (part.image, (part.annotations, part.detections)))
+            .unzip();
+        for position in evaluated_images(&images, &mut input) {
+            let (annotations, detections) = std::mem::take(&mut contents[position]);
+            let image = &images[position];
+            let (known, unknown): (Vec<_>, Vec<_>) =
+                annotations.into_iter().partition(|a| a.label < count);
+            for annotation in unknown {
+                let what = format!("annotation {} of {}", annotation.id, image.file_name);
+                let reason = format!("there is no class {}", annotation.label);
+                input.leave_out(Side::Truths, what, reason);
+            }
+            for detection in detections.iter().filter(|d| d.label >= count) {
+                let what = format!("a prediction of {}", image.file_name);
+                let reason = format!("there is no class {}", detection.label);
+                input.leave_out(Side::Predictions, what, reason);
+            }
+            let lists = [&detections];
+            add_image(&mut input, position, image, known, &lists, &labels);
+        }
+        input
+    }
+
     /// The prediction behind a position in `detections`.
     ///
     /// # Panics

@@ -6,7 +6,7 @@ use hotcoco::params::{IouType, Params};
 use hotcoco::primitives::greedy::{GtMasks, coco_match_floor, greedy_match_masked};
 use rayon::prelude::*;
 
-use super::{Cell, Cells, EvalInput, Kind, Order, Overlaps};
+use super::{Cell, Cells, EvalInput, Kind, Order, Overlaps, Truth};
 
 /// IoU thresholds .50 to .95.
 pub const THRESHOLDS: usize = 10;
@@ -73,6 +73,13 @@ impl Area {
     }
 }
 
+impl Truth {
+    /// Whether it can be missed: not a crowd region, and within the range.
+    pub fn counts_in(&self, area: Area) -> bool {
+        !self.is_crowd && area.contains(self.area)
+    }
+}
+
 /// What an annotation with the id 0 is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum IdPolicy {
@@ -99,7 +106,7 @@ pub struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    fn area_of(&self, detection: u32) -> f64 {
+    pub(super) fn area_of(&self, detection: u32) -> f64 {
         match self.kind {
             Kind::Segm => self.input.detections[detection as usize].mask_area,
             Kind::Bbox => {
@@ -122,15 +129,15 @@ pub struct Selection {
 }
 
 impl Selection {
-    fn has_image(&self, image: u32) -> bool {
+    pub(super) fn has_image(&self, image: u32) -> bool {
         has(self.images.as_deref(), image)
     }
 
-    fn has_truth(&self, truth: u32) -> bool {
+    pub(super) fn has_truth(&self, truth: u32) -> bool {
         has(self.truths.as_deref(), truth)
     }
 
-    fn has_detection(&self, detection: u32) -> bool {
+    pub(super) fn has_detection(&self, detection: u32) -> bool {
         has(self.detections.as_deref(), detection)
     }
 }
@@ -218,12 +225,9 @@ fn match_candidates(
     truths: &[u32],
     area: Area,
 ) -> CellMatch {
-    let is_ignored = |&truth: &u32| {
-        let truth = &setup.input.truths[truth as usize];
-        truth.is_crowd || !area.contains(truth.area)
-    };
-    let (counted, ignored): (Vec<u32>, Vec<u32>) =
-        truths.iter().partition(|truth| !is_ignored(truth));
+    let (counted, ignored): (Vec<u32>, Vec<u32>) = truths
+        .iter()
+        .partition(|&&truth| setup.input.truths[truth as usize].counts_in(area));
     let counted_truths = counted.len();
     let mut found = CellMatch {
         detections: detections.to_vec(),
@@ -403,10 +407,7 @@ fn unmatched(
         let is_outside = !area.contains(setup.area_of(detection));
         set(detection, if is_outside { ALL_THRESHOLDS } else { 0 });
     }
-    let counts = |&&truth: &&u32| {
-        let truth = &setup.input.truths[truth as usize];
-        !truth.is_crowd && area.contains(truth.area)
-    };
+    let counts = |&&truth: &&u32| setup.input.truths[truth as usize].counts_in(area);
     truths.iter().filter(counts).count() as u32
 }
 

@@ -8,19 +8,43 @@
 //! filter at `Matches`. hotcoco's primitives match and trace the curves; nothing here repeats them.
 
 mod accumulate;
+mod boundary;
 mod cells;
+mod confusion;
+mod diagnose;
+mod difference;
 mod input;
+pub mod knows;
+mod ledger;
 mod matching;
 mod mean;
 mod measured;
 mod numbers;
 mod order;
 mod overlaps;
+mod pairing;
+mod per_image;
+mod suspects;
+mod tide;
+mod words;
 
 pub use crate::coco::correspond::ImageRef;
 pub use accumulate::{Curves, RECALL_POINTS, accumulate, recall_points};
+pub use boundary::{BAND_SHARE, band_width, boundary_iou, boundary_overlaps};
 pub use cells::{Cell, Cells};
-pub use input::{Candidate, EvalImage, EvalInput, LeftOut, PredictedImages, Side, Truth, build};
+pub use confusion::{Confusion, ConfusionInstance, ConfusionRule, confusion};
+pub use diagnose::{Diagnosis, DiagnosisRules, DiagnosisStage, diagnose};
+pub use difference::{
+    ApDeltas, ApPair, Difference, DifferenceError, DifferenceRules, DifferenceSide, Finder,
+    FoundByBoth, FoundByOne, ap_deltas, difference, image_ap_pairs,
+};
+pub use input::{
+    Candidate, EvalImage, EvalInput, ImageParts, LeftOut, PredictedImages, Side, Truth, build,
+};
+pub use ledger::{
+    DetectionEntry, DetectionOutcome, Ignored, Ledger, Missed, TruthEntry, TruthOutcome, Unmatched,
+    ledger,
+};
 pub use matching::{
     AREAS, Area, CellMatch, Flags, IdPolicy, MAX_DETECTIONS, Matches, NOT_COUNTED, Selection,
     Setup, THRESHOLDS, cell_match, iou_thresholds, matches,
@@ -30,3 +54,7 @@ pub use measured::{CROWD_SHARE, best_overlap, measured_ious};
 pub use numbers::CocoNumbers;
 pub use order::{Order, rank_scores};
 pub use overlaps::{Kind, Overlap, Overlaps, Scope};
+pub use pairing::{Pairing, pair_up};
+pub use per_image::{DetectionStatus, ImageNumbers, PerImage, TruthStatus, per_image};
+pub use suspects::{Suspect, SuspectKind, SuspectRules, Suspects, suspects};
+pub use tide::{BACKGROUND_IOU, ErrorKind, Tide, TideBar, tide};

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::EvalInput;
-use crate::structures::{BoxXywh, Rle};
+use crate::structures::{BoxXywh, Detection, Rle};
 
 /// What is laid over each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,11 +66,16 @@ impl Overlaps {
                 progress(done).then(|| measure_image(input, image, kind, scope))
             })
             .collect::<Option<_>>()?;
+        Some(Self::from_lists(input.detections.len(), of_images))
+    }
+
+    /// From pairs in the order of their detections, list after list.
+    pub(super) fn from_lists(detections: usize, lists: Vec<Vec<(u32, Overlap)>>) -> Self {
         let mut overlaps = Self {
-            starts: vec![0; input.detections.len() + 1],
-            pairs: Vec::with_capacity(of_images.iter().map(Vec::len).sum()),
+            starts: vec![0; detections + 1],
+            pairs: Vec::with_capacity(lists.iter().map(Vec::len).sum()),
         };
-        for (detection, pair) in of_images.into_iter().flatten() {
+        for (detection, pair) in lists.into_iter().flatten() {
             overlaps.pairs.push(pair);
             overlaps.starts[detection as usize + 1] = overlaps.pairs.len() as u32;
         }
@@ -80,7 +85,7 @@ impl Overlaps {
             end = end.max(*start);
             *start = end;
         }
-        Some(overlaps)
+        overlaps
     }
 
     /// Ground truths that a detection overlaps, by ascending position.
@@ -100,6 +105,12 @@ impl Overlaps {
             .and_then(|at| pairs.get(at))
             .map_or(0.0, |pair| pair.iou)
     }
+}
+
+/// IoU of two predictions of one image; 0 for masks of different size.
+pub(super) fn instance_iou(kind: Kind, a: &Detection, b: &Detection) -> f64 {
+    let [a, b] = [a, b].map(|of| Shape::new(kind, of.bbox, &of.mask));
+    a.overlap(&b, kind, false)
 }
 
 /// What is compared of one instance.

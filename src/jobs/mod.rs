@@ -1,5 +1,6 @@
 //! Long work on named threads: events out, pause and cancel in. Adaptors only, no logic.
 
+pub mod check;
 pub mod checkpoint;
 pub mod device;
 pub mod doctor;

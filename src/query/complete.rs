@@ -54,6 +54,13 @@ enum Expected {
     Nothing,
 }
 
+/// Whether a whole text is the beginning of a field's name, so that a condition is likely to come of it.
+pub fn begins_field(text: &str) -> bool {
+    let word = text.trim().to_lowercase();
+    let mut names = FIELDS.iter().map(|info| info.name);
+    !word.is_empty() && names.any(|name| name.starts_with(&word))
+}
+
 /// What may come next at `cursor`, an index of characters; the likeliest first. A word that is complete gets nothing.
 pub fn complete(text: &str, cursor: usize, schema: &Schema<'_>) -> Vec<Completion> {
     let before: String = text.chars().take(cursor).collect();
@@ -80,7 +87,9 @@ fn offer(expected: Expected, schema: &Schema<'_>, found: &mut Found) {
                 found.add(word, word, keyword_detail(word));
             }
             if found.word.chars().count() >= ENOUGH_OF_A_CLASS {
-                for name in &schema.classes.names {
+                let begun = |name: &&String| name.to_lowercase().starts_with(&found.word);
+                let names: Vec<_> = schema.classes.names.iter().filter(begun).collect();
+                for name in names {
                     let spelled = format!("class = {}", spelled(name));
                     found.add_named(name, &spelled, "class");
                 }

@@ -73,7 +73,7 @@ impl Comparison {
     pub fn holds(self, a: f64, b: f64) -> bool {
         match self {
             Self::Equal => a == b,
-            Self::NotEqual => a < b || a > b,
+            Self::NotEqual => a != b && !a.is_nan() && !b.is_nan(),
             Self::Less => a < b,
             Self::LessEqual => a <= b,
             Self::Greater => a > b,

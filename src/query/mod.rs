@@ -28,7 +28,7 @@ mod restriction;
 
 use std::fmt;
 
-pub use complete::{Completion, complete};
+pub use complete::{Completion, begins_field, complete};
 pub use condition::spelled;
 pub use error::QueryError;
 pub use field::{

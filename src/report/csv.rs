@@ -3,9 +3,7 @@
 use std::io::{self, Write};
 
 use super::{KindView, Report};
-use crate::eval::{
-    Area, DetectionStatus, Kind, NOT_COUNTED, TruthStatus, cell_match, iou_thresholds,
-};
+use crate::eval::{Area, DetectionStatus, NOT_COUNTED, TruthStatus, cell_match};
 
 /// Indices of the thresholds whose matches are listed: .50 and .75.
 const LISTED: [usize; 2] = [0, 5];
@@ -216,6 +214,7 @@ pub fn left_out_csv(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eval::iou_thresholds;
 
     #[test]
     fn fields_are_quoted_where_they_must_be() {

@@ -9,9 +9,7 @@ mod svg;
 mod text;
 
 use crate::eval::knows::Analysis;
-use crate::eval::{
-    CocoNumbers, Curves, Diagnosis, EvalInput, Matches, Order, Selection, Setup,
-};
+use crate::eval::{CocoNumbers, Curves, Diagnosis, EvalInput, Matches, Order, Selection, Setup};
 
 pub use csv::{images_csv, left_out_csv, matches_csv, truths_csv};
 pub use page::write_page;

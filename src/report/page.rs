@@ -45,7 +45,10 @@ pub fn write_page(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
             section.id, section.title, section.body
         )?;
     }
-    write!(out, "</main>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n")
+    write!(
+        out,
+        "</main>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n"
+    )
 }
 
 /// The numbers that people ask for first, and where they come from.

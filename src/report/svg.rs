@@ -70,7 +70,10 @@ impl Lines<'_> {
             put!(
                 svg,
                 r#"<line class="diagonal" x1="{:.1}" y1="{:.1}" x2="{:.1}" y2="{:.1}"/>"#,
-                a.0, a.1, b.0, b.1
+                a.0,
+                a.1,
+                b.0,
+                b.1
             );
         }
         for series in self.series {
@@ -208,9 +211,10 @@ pub(super) struct Bar {
 pub(super) fn bars(title: &str, bars: &[Bar]) -> String {
     let height = ROW * bars.len() as f64 + 4.0;
     let mut svg = open(title, WIDTH, height);
-    let ends = bars
-        .iter()
-        .map(|bar| bar.interval.map_or(bar.value, |(_, high)| high.max(bar.value)));
+    let ends = bars.iter().map(|bar| {
+        bar.interval
+            .map_or(bar.value, |(_, high)| high.max(bar.value))
+    });
     let longest = ends.fold(f64::MIN_POSITIVE, f64::max);
     let x = |value: f64| NAMES + value.max(0.0) / longest * (WIDTH - NAMES - VALUES);
     for (row, bar) in bars.iter().enumerate() {

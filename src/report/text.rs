@@ -77,7 +77,10 @@ mod tests {
     fn nothing_of_a_name_becomes_markup() {
         let name = "a<b>&\"c\"'d\u{0}\u{1b}é.png";
         let safe = escape(name);
-        assert_eq!(safe, "a&lt;b&gt;&amp;&quot;c&quot;&#39;d\u{fffd}\u{fffd}é.png");
+        assert_eq!(
+            safe,
+            "a&lt;b&gt;&amp;&quot;c&quot;&#39;d\u{fffd}\u{fffd}é.png"
+        );
         assert!(matches!(escape("plain.png"), Cow::Borrowed(_)));
     }
 

@@ -18,6 +18,7 @@ pub mod panels;
 mod path_field;
 pub mod persist;
 pub mod picked;
+pub mod plot;
 mod saved_views;
 mod shell;
 pub mod shown;

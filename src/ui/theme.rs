@@ -78,6 +78,14 @@ pub struct Colours {
     pub backdrop: Color32,
     /// Shadow of popups.
     pub shadow: Color32,
+    /// What is brushed in a plot: the frame of the brush and the points inside.
+    pub brush: Color32,
+    /// Density of points, from a single one to the densest.
+    pub density: [Color32; 3],
+    /// The same of brushed points.
+    pub brushed_density: [Color32; 3],
+    /// Series of a plot of lines, in their order. Each stands at 3:1 or better on panels.
+    pub series: [Color32; 6],
 }
 
 /// On dark.
@@ -102,6 +110,25 @@ pub const DARK: Colours = Colours {
     handle: Color32::from_rgb(230, 231, 233),
     backdrop: Color32::from_black_alpha(140),
     shadow: Color32::from_black_alpha(110),
+    brush: Color32::from_rgb(246, 174, 84),
+    density: [
+        Color32::from_rgb(44, 78, 122),
+        Color32::from_rgb(95, 166, 247),
+        Color32::from_rgb(232, 243, 255),
+    ],
+    brushed_density: [
+        Color32::from_rgb(132, 88, 34),
+        Color32::from_rgb(246, 174, 84),
+        Color32::from_rgb(255, 242, 220),
+    ],
+    series: [
+        Color32::from_rgb(95, 166, 247),
+        Color32::from_rgb(246, 174, 84),
+        Color32::from_rgb(94, 205, 176),
+        Color32::from_rgb(228, 120, 214),
+        Color32::from_rgb(214, 208, 98),
+        Color32::from_rgb(164, 171, 180),
+    ],
 };
 
 /// On light.
@@ -126,6 +153,25 @@ pub const LIGHT: Colours = Colours {
     handle: Color32::from_rgb(27, 31, 36),
     backdrop: Color32::from_black_alpha(90),
     shadow: Color32::from_black_alpha(40),
+    brush: Color32::from_rgb(196, 92, 8),
+    density: [
+        Color32::from_rgb(168, 200, 238),
+        Color32::from_rgb(28, 104, 196),
+        Color32::from_rgb(4, 28, 70),
+    ],
+    brushed_density: [
+        Color32::from_rgb(240, 186, 130),
+        Color32::from_rgb(196, 92, 8),
+        Color32::from_rgb(86, 34, 0),
+    ],
+    series: [
+        Color32::from_rgb(9, 91, 188),
+        Color32::from_rgb(190, 88, 0),
+        Color32::from_rgb(0, 122, 98),
+        Color32::from_rgb(160, 40, 150),
+        Color32::from_rgb(122, 110, 0),
+        Color32::from_rgb(86, 94, 103),
+    ],
 };
 
 impl Colours {
@@ -298,6 +344,17 @@ mod tests {
                     found >= 4.5,
                     "{theme}: {text:?} on {surface} has {found:.2}:1"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn marks_of_plots_stand_out_from_panels() {
+        for (theme, c) in [("dark", DARK), ("light", LIGHT)] {
+            let middle = [c.density[1], c.brushed_density[1], c.brush];
+            for mark in c.series.into_iter().chain(middle) {
+                let found = contrast(mark, c.panel);
+                assert!(found >= 3.0, "{theme}: {mark:?} has {found:.2}:1");
             }
         }
     }

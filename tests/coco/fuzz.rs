@@ -4,13 +4,18 @@ use crate::support::hang::Stopwatch;
 use std::path::Path;
 use std::time::Duration;
 
-use maskscope::coco::{Dataset, predictions, rle_string};
+use maskscope::coco::save::{Edits, save};
+use maskscope::coco::{self, Dataset, predictions, rle_string};
 use maskscope::structures::{Rle, Size};
 
 /// splitmix64.
-struct Rng(u64);
+pub struct Rng(u64);
 
 impl Rng {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -19,7 +24,7 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, count: usize) -> usize {
+    pub fn below(&mut self, count: usize) -> usize {
         (self.next() % count as u64) as usize
     }
 }
@@ -172,26 +177,62 @@ fn check(text: &str, seeds: u64, mut read: impl FnMut(&[u8]) -> bool) {
 
 #[test]
 fn mutated_predictions_are_errors_or_files() {
-    let read = |bytes: &[u8]| predictions::read_bytes(Path::new("file.json"), bytes).is_ok();
-    check(PREDICTIONS, 20_000, read);
-    check(RESULTS, 20_000, read);
+    let mut left_out = 0;
+    let mut read = |bytes: &[u8]| {
+        let Ok(file) = predictions::read_bytes(Path::new("file.json"), bytes) else {
+            return false;
+        };
+        left_out += file.left_out_count;
+        for image in &file.images {
+            for detection in &image.detections {
+                let bbox = detection.bbox;
+                let numbers = [bbox.x, bbox.y, detection.score, detection.iou_score];
+                assert!(numbers.iter().all(|number| number.is_finite()));
+                assert!(bbox.width >= 0.0 && bbox.height >= 0.0);
+                assert_eq!(detection.mask.size(), image.size);
+                assert!(detection.label < file.classes.len());
+            }
+        }
+        true
+    };
+    check(PREDICTIONS, 20_000, &mut read);
+    check(RESULTS, 20_000, &mut read);
+    assert!(left_out > 1_000, "{left_out} left out");
 }
 
 #[test]
 fn mutated_sets_are_errors_or_sets() {
     let folder = tempfile::tempdir().unwrap();
     let mut number = 0;
-    check(DATASET, 2_000, |bytes| {
+    check(DATASET, 20_000, |bytes| {
         // A new file each time: ext4 waits for the disk where a file is overwritten.
         number += 1;
         let path = folder.path().join(format!("{number}.json"));
         std::fs::write(&path, bytes).unwrap();
         let set = Dataset::open(&path);
-        std::fs::remove_file(&path).unwrap();
-        let Ok(set) = set else { return false };
-        for image in 0..set.images().len() {
-            set.annotations(image);
+        let is_set = set.is_ok();
+        if let Ok(set) = set {
+            use_all_of(&set, bytes, &path.with_extension("out"));
         }
-        true
+        std::fs::remove_file(&path).unwrap();
+        is_set
     });
+}
+
+/// Masks, report and copy of a set of `bytes`.
+fn use_all_of(set: &Dataset, bytes: &[u8], out: &Path) {
+    let dropped = |image| set.annotations(image).dropped.len();
+    let dropped: usize = (0..set.images().len()).map(dropped).sum();
+    let report = coco::check::check(set, None, &mut |_, _| true).unwrap();
+    let lost = set.heads().len() - set.annotation_count();
+    let unreadable = report.annotations - set.heads().len();
+    assert_eq!(report.left_out, dropped + lost + unreadable);
+    let mut edits = Edits::default();
+    if let Some(head) = set.heads().first() {
+        let record = set.record(head).unwrap();
+        edits.replace(head, record).unwrap();
+    }
+    save(set, out, &edits).unwrap();
+    assert_eq!(std::fs::read(out).unwrap(), bytes);
+    std::fs::remove_file(out).unwrap();
 }

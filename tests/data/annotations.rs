@@ -105,7 +105,7 @@ fn detections_can_be_evaluated_and_know_something_of_their_overlap() {
         let found = truth.load_res(&out.join(file)).unwrap();
         assert_eq!(found.dataset.annotations.len(), 12_000, "{file}");
         let mut eval = COCOeval::new(truth, found, kind);
-        eval.evaluate();
+        eval.evaluate().unwrap();
         eval.accumulate();
         eval.summarize();
         let ap = eval.stats().unwrap()[0];

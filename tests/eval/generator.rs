@@ -352,7 +352,8 @@ impl Draft {
     }
 }
 
-fn compressed(pixels: &Pixels) -> Value {
+/// A mask with its runs as a string.
+pub fn compressed(pixels: &Pixels) -> Value {
     let size = Size::new(pixels.width, pixels.height);
     let rle = Rle::new(size, pixels.runs()).unwrap();
     json!({"size": [pixels.height, pixels.width], "counts": rle_string::encode(&rle)})

@@ -138,6 +138,8 @@ pub(in crate::coco) struct Problem {
 pub(in crate::coco) struct ListSpan {
     pub list: List,
     pub span: Range<u64>,
+    /// `null` stands for a list.
+    pub is_null: bool,
 }
 
 /// The whole.
@@ -151,6 +153,9 @@ pub(in crate::coco) struct Index {
     pub lists: Vec<ListSpan>,
     /// Positions of lists whose key stands there twice.
     pub repeated: Vec<(List, u64)>,
+    /// Position of the closing bracket of the whole, and whether anything stands before it.
+    pub closing: u64,
+    pub is_empty: bool,
 }
 
 /// Reads a set. `images_known` is called as soon as the images are, each time a list of them ends.
@@ -163,11 +168,12 @@ pub(super) fn read<R: Read>(
     let mut index = Index::default();
     stream.skip_byte_order_mark()?;
     stream.take(b'{', "an object")?;
-    if stream.peek()? == b'}' {
-        stream.take(b'}', "the end")?;
-        return Ok(index);
-    }
-    loop {
+    let mut is_first = true;
+    index.is_empty = stream.peek()? == b'}';
+    while stream.peek()? != b'}' {
+        if !std::mem::take(&mut is_first) {
+            stream.take(b',', "a comma or the end of the object")?;
+        }
         if stream.peek()? != b'"' {
             return Err(StreamError::Syntax(stream.position(), "a key in quotes"));
         }
@@ -189,12 +195,9 @@ pub(super) fn read<R: Read>(
                 stream.skip()?;
             }
         }
-        if stream.peek()? == b'}' {
-            stream.take(b'}', "the end")?;
-            break;
-        }
-        stream.take(b',', "a comma or the end of the object")?;
     }
+    index.closing = stream.position();
+    stream.take(b'}', "the end of the object")?;
     if !stream.is_at_end()? {
         return Err(StreamError::Syntax(
             stream.position(),
@@ -215,7 +218,13 @@ impl Index {
         let start = stream.position();
         self.begin(list, start);
         if first == b'n' {
-            stream.skip()?; // null: an empty list
+            let span = stream.skip()?; // null: an empty list
+            let is_null = true;
+            self.lists.push(ListSpan {
+                list,
+                span,
+                is_null,
+            });
             return Ok(());
         }
         stream.take(b'[', expected_list(list))?;
@@ -258,6 +267,7 @@ impl Index {
         self.lists.push(ListSpan {
             list,
             span: start..stream.position(),
+            is_null: false,
         });
         Ok(())
     }
@@ -404,9 +414,9 @@ fn name(text: Option<&[u8]>, key: &'static str) -> (String, Option<Reason>) {
 
 fn expected_list(list: List) -> &'static str {
     match list {
-        List::Images => "a list of records as `images`",
-        List::Annotations => "a list of records as `annotations`",
-        List::Categories => "a list of records as `categories`",
+        List::Images => "`images` as a list of records",
+        List::Annotations => "`annotations` as a list of records",
+        List::Categories => "`categories` as a list of records",
     }
 }
 

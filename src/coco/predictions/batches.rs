@@ -1,105 +1,34 @@
-//! Splits a JSON list or object into runs of whole elements, and reads the runs on all threads.
+//! Reads the elements of a JSON list or object on all threads.
 //!
-//! Splitting only counts brackets outside strings; whether a run is JSON is found out where it is read.
-
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! The file is cut where an element seems to begin. A cut is a guess: it counts only if the reader of the elements before
+//! it, going from one to the next, comes to exactly that place; otherwise the rest is read in one go. What is read is
+//! therefore the same whatever the cuts.
 
 use rayon::prelude::*;
 
 use super::json::{Cursor, Syntax};
 
-/// Large enough that handing out runs costs nothing, small enough that all threads end together.
+/// Large enough that handing out parts costs nothing, small enough that all threads end together.
 pub(super) const BATCH_BYTES: usize = 1 << 18;
 
-/// Elements that follow each other, without the brackets around all and the comma behind.
-struct Batch {
-    start: usize,
-    end: usize,
-    /// First run of the file, which may hold nothing where it is the last too.
-    is_first: bool,
-    last: Option<Last>,
+/// Whether an element of the outermost list or object seems to begin at an offset.
+pub(super) type SeemsToBegin = fn(&[u8], usize) -> bool;
+
+/// Where the reader of a part stopped.
+enum End {
+    /// Before an element that is another part's.
+    Next(usize),
+    /// At the closing bracket.
+    Closed(usize),
 }
 
-/// How the last run ends.
-#[derive(Clone, Copy, PartialEq)]
-enum Last {
-    /// Before the closing bracket.
-    Closed,
-    /// At the end of the file, with brackets or a string open.
-    Cut,
+/// The elements of a part.
+struct Part<T> {
+    elements: Vec<T>,
+    end: Result<End, Syntax>,
 }
 
-/// Walks over the elements of the outermost list or object.
-struct Splitter<'a> {
-    bytes: &'a [u8],
-    batch_bytes: usize,
-    at: usize,
-    /// Brackets open inside the outermost.
-    depth: usize,
-    is_first: bool,
-    is_done: bool,
-}
-
-impl Iterator for Splitter<'_> {
-    type Item = Batch;
-
-    fn next(&mut self) -> Option<Batch> {
-        if self.is_done {
-            return None;
-        }
-        let start = self.at;
-        let (end, last) = self.walk();
-        self.is_done = last.is_some();
-        let is_first = std::mem::take(&mut self.is_first);
-        Some(Batch {
-            start,
-            end,
-            is_first,
-            last,
-        })
-    }
-}
-
-impl Splitter<'_> {
-    /// Goes on to the end of a run.
-    fn walk(&mut self) -> (usize, Option<Last>) {
-        let enough = self.at + self.batch_bytes;
-        let mut at = self.at;
-        while let Some(&byte) = self.bytes.get(at) {
-            at += 1;
-            match byte {
-                b'"' => at = behind_string(self.bytes, at),
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' if self.depth == 0 => {
-                    self.at = at;
-                    return (at - 1, Some(Last::Closed));
-                }
-                b'}' | b']' => self.depth -= 1,
-                b',' if self.depth == 0 && at >= enough => {
-                    self.at = at;
-                    return (at - 1, None);
-                }
-                _ => {}
-            }
-        }
-        self.at = self.bytes.len();
-        (self.bytes.len(), Some(Last::Cut))
-    }
-}
-
-/// Offset behind the string whose first character is at `at`; the file's end where it has none.
-fn behind_string(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-    bytes.len()
-}
-
-/// Reads every element of the list or object that begins at `open`; in file order, a vector a run.
+/// Reads every element of the list or object that begins at `open`; in file order, a vector a part.
 ///
 /// # Errors
 /// The first place in the file that is no JSON, or that `element` refuses.
@@ -107,107 +36,124 @@ pub(super) fn read_elements<'a, T: Send>(
     bytes: &'a [u8],
     open: usize,
     batch_bytes: usize,
+    seems_to_begin: SeemsToBegin,
     element: impl Fn(&mut Cursor<'a>) -> Result<T, Syntax> + Sync,
 ) -> Result<Vec<Vec<T>>, Syntax> {
-    let mut splitter = Splitter {
-        bytes,
-        batch_bytes,
-        at: open + 1,
-        depth: 0,
-        is_first: true,
-        is_done: false,
-    };
-    let read = |batch: &Batch| read_batch(bytes, batch, &element);
-    let runs = if bytes.len() - open <= batch_bytes {
-        splitter
-            .by_ref()
-            .map(|batch| read(&batch))
-            .collect::<Result<_, _>>()?
-    } else {
-        read_parallel(&mut splitter, &read)?
-    };
-    check_end(bytes, open, splitter.at)?;
-    Ok(runs)
-}
-
-type Run<T> = (usize, Result<Vec<T>, Syntax>);
-
-fn read_parallel<T: Send>(
-    splitter: &mut Splitter<'_>,
-    read: &(impl Fn(&Batch) -> Result<Vec<T>, Syntax> + Sync),
-) -> Result<Vec<Vec<T>>, Syntax> {
-    // Runs behind a broken one are not wanted; those before it are, since they may hold the first error.
-    let broken = AtomicUsize::new(usize::MAX);
-    let mut runs: Vec<Run<T>> = splitter
-        .enumerate()
-        .par_bridge()
-        .filter_map(|(index, batch)| {
-            if index > broken.load(Ordering::Relaxed) {
-                return None;
-            }
-            let elements = read(&batch);
-            if elements.is_err() {
-                broken.fetch_min(index, Ordering::Relaxed);
-            }
-            Some((index, elements))
-        })
-        .collect();
-    runs.sort_unstable_by_key(|&(index, _)| index);
-    runs.into_iter().map(|(_, elements)| elements).collect()
-}
-
-fn read_batch<'a, T>(
-    bytes: &'a [u8],
-    batch: &Batch,
-    element: impl Fn(&mut Cursor<'a>) -> Result<T, Syntax>,
-) -> Result<Vec<T>, Syntax> {
-    let mut cursor = Cursor::new(bytes, batch.start, batch.end);
-    let mut elements = Vec::new();
-    let may_be_empty = batch.is_first && batch.last.is_some();
-    if may_be_empty && cursor.peek().is_none() {
-        return cut(&mut cursor, batch).map(|()| elements);
+    let (first, closer) = (open + 1, closer_of(bytes, open));
+    let mut cursor = Cursor::new(bytes, first);
+    if cursor.peek() == Some(closer) {
+        return check_end(bytes, cursor.place()).map(|()| Vec::new());
     }
-    loop {
-        elements.push(element(&mut cursor)?);
-        if cursor.peek().is_none() {
-            break;
-        }
-        if !cursor.take(b',') {
-            return Err(cursor.error("`,`"));
+    let starts = cuts(bytes, first, batch_bytes, seems_to_begin);
+    let read = |start, limit| read_part(bytes, start, limit, closer, &element);
+    let parts: Vec<Part<T>> = match starts.as_slice() {
+        [only] => vec![read(*only, None)],
+        all => (0..all.len())
+            .into_par_iter()
+            .map(|index| read(all[index], all.get(index + 1).copied()))
+            .collect(),
+    };
+    let mut runs = Vec::with_capacity(parts.len());
+    let mut at = first;
+    for (start, part) in starts.into_iter().zip(parts) {
+        // A wrong cut: from here on there is one part.
+        let is_wrong = start != at;
+        let part = if is_wrong { read(at, None) } else { part };
+        runs.push(part.elements);
+        match part.end? {
+            End::Closed(bracket) => {
+                check_end(bytes, bracket)?;
+                return Ok(runs);
+            }
+            End::Next(next) => at = next,
         }
     }
-    cut(&mut cursor, batch).map(|()| elements)
+    // The last part has no limit: it ends at the bracket, or is an error.
+    Err(Cursor::new(bytes, bytes.len()).error("the closing bracket"))
 }
 
-fn cut(cursor: &mut Cursor<'_>, batch: &Batch) -> Result<(), Syntax> {
-    match batch.last {
-        Some(Last::Cut) => Err(cursor.error("`,` or the closing bracket")),
-        _ => Ok(()),
-    }
-}
-
-/// The closing bracket is of the opening one's kind, and nothing follows it.
-fn check_end(bytes: &[u8], open: usize, behind: usize) -> Result<(), Syntax> {
-    let closer = match bytes.get(open) {
+fn closer_of(bytes: &[u8], open: usize) -> u8 {
+    match bytes.get(open) {
         Some(b'{') => b'}',
         _ => b']',
-    };
-    let mut cursor = Cursor::new(bytes, behind.saturating_sub(1), bytes.len());
-    if !cursor.take(closer) {
-        return Err(cursor.error("the other closing bracket"));
     }
+}
+
+/// `first`, and the first place that looks like a start in each stretch of `batch_bytes` behind it.
+fn cuts(
+    bytes: &[u8],
+    first: usize,
+    batch_bytes: usize,
+    seems_to_begin: SeemsToBegin,
+) -> Vec<usize> {
+    let stretch = batch_bytes.max(1);
+    let stretches = (first..bytes.len()).step_by(stretch).skip(1);
+    let found = stretches.filter_map(|from| {
+        let mut places = from..bytes.len().min(from + stretch);
+        places.find(|&at| seems_to_begin(bytes, at))
+    });
+    std::iter::once(first).chain(found).collect()
+}
+
+/// Reads elements from `start` up to the first that begins at `limit` or behind it.
+fn read_part<'a, T>(
+    bytes: &'a [u8],
+    start: usize,
+    limit: Option<usize>,
+    closer: u8,
+    element: impl Fn(&mut Cursor<'a>) -> Result<T, Syntax>,
+) -> Part<T> {
+    let mut cursor = Cursor::new(bytes, start);
+    let mut elements = Vec::new();
+    let mut read = || {
+        loop {
+            elements.push(element(&mut cursor)?);
+            if cursor.take(b',') {
+                let next = cursor.place();
+                if limit.is_some_and(|limit| next >= limit) {
+                    return Ok(End::Next(next));
+                }
+            } else if cursor.peek() == Some(closer) {
+                return Ok(End::Closed(cursor.place()));
+            } else {
+                return Err(cursor.error("`,` or the closing bracket"));
+            }
+        }
+    };
+    let end = read();
+    Part { elements, end }
+}
+
+/// Nothing follows the closing bracket.
+fn check_end(bytes: &[u8], bracket: usize) -> Result<(), Syntax> {
+    let mut cursor = Cursor::new(bytes, bracket + 1);
     match cursor.peek() {
         None => Ok(()),
         Some(_) => Err(cursor.error("the end of the file")),
     }
 }
 
+/// Offset of the byte before `at` that is not blank.
+pub(super) fn before(bytes: &[u8], at: usize) -> Option<usize> {
+    bytes
+        .get(..at)?
+        .iter()
+        .rposition(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
+}
+
+/// Whether a comma behind a closed object comes before `at`.
+pub(super) fn follows_an_object(bytes: &[u8], at: usize) -> bool {
+    let comma = before(bytes, at).filter(|&comma| bytes.get(comma) == Some(&b','));
+    let brace = comma.and_then(|comma| before(bytes, comma));
+    brace.is_some_and(|brace| bytes.get(brace) == Some(&b'}'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(text: &str, batch_bytes: usize) -> Result<Vec<String>, Syntax> {
-        let runs = read_elements(text.as_bytes(), 0, batch_bytes, |cursor| {
+    fn read(text: &str, batch_bytes: usize, guess: SeemsToBegin) -> Result<Vec<String>, Syntax> {
+        let runs = read_elements(text.as_bytes(), 0, batch_bytes, guess, |cursor| {
             if text.starts_with('{') {
                 cursor.key()?;
             }
@@ -217,6 +163,27 @@ mod tests {
         Ok(texts
             .map(|raw| String::from_utf8_lossy(raw).into_owned())
             .collect())
+    }
+
+    fn never(_: &[u8], _: usize) -> bool {
+        false
+    }
+
+    /// Right about most texts below.
+    fn behind_commas(bytes: &[u8], at: usize) -> bool {
+        at > 0 && bytes[at - 1] == b','
+    }
+
+    /// Wrong nearly everywhere.
+    fn always(_: &[u8], _: usize) -> bool {
+        true
+    }
+
+    fn cuttings(text: &str) -> impl Iterator<Item = (usize, SeemsToBegin)> {
+        let guesses: [SeemsToBegin; 2] = [behind_commas, always];
+        guesses
+            .into_iter()
+            .flat_map(move |guess| (0..text.len()).map(move |bytes| (bytes, guess)))
     }
 
     #[test]
@@ -231,15 +198,15 @@ mod tests {
             r#"{"a": 1, "b": [1, 2], "c,": {"d": "{"}}"#,
         ];
         for text in texts {
-            let want = read(text, usize::MAX).unwrap();
+            let want = read(text, usize::MAX, never).unwrap();
             let value: serde_json::Value = serde_json::from_str(text).unwrap();
             let count = value
                 .as_array()
                 .map(Vec::len)
                 .or(value.as_object().map(|o| o.len()));
             assert_eq!(Some(want.len()), count, "{text}");
-            for batch_bytes in 0..text.len() {
-                assert_eq!(read(text, batch_bytes).unwrap(), want, "{text}");
+            for (batch_bytes, guess) in cuttings(text) {
+                assert_eq!(read(text, batch_bytes, guess).unwrap(), want, "{text}");
             }
         }
     }
@@ -266,9 +233,9 @@ mod tests {
             "[1, \"\\",
             "[1]]",
         ] {
-            let want = read(text, usize::MAX).unwrap_err();
-            for batch_bytes in 0..text.len() {
-                assert_eq!(read(text, batch_bytes).unwrap_err(), want, "{text}");
+            let want = read(text, usize::MAX, never).unwrap_err();
+            for (batch_bytes, guess) in cuttings(text) {
+                assert_eq!(read(text, batch_bytes, guess).unwrap_err(), want, "{text}");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::json::Text;
+use super::text::Text;
 use crate::structures::ClassTable;
 
 /// More classes than any data set has; a larger label would only reserve memory.

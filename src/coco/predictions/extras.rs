@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::json::{Cursor, Syntax, Text};
+use super::json::{Cursor, Syntax};
 use super::left_out::{EntryKind, Refused};
+use super::text::Text;
 
 /// Keys of an image and its predictions that are not ours.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,6 +1,7 @@
 //! Numbers, ids and masks out of an entry: each is a value, or a reason why the entry cannot be used.
 
-use super::json::{Cursor, Syntax, Text, Token};
+use super::json::{Cursor, Syntax, Token};
+use super::text::Text;
 use crate::coco::rle_string;
 use crate::structures::{Rle, Size};
 
@@ -38,9 +39,10 @@ fn unlike<T>(token: Token<'_>, wanted: &str) -> Checked<T> {
 
 /// A finite number.
 pub(super) fn finite(token: Token<'_>) -> Checked<f64> {
-    let Token::Number(text) = token else {
+    let Token::Number(number) = token else {
         return unlike(token, "a number");
     };
+    let text = number.text();
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(value),
         _ => Err(format!("is {text}, no finite number")),
@@ -59,7 +61,10 @@ pub(super) fn finite_or_null(token: Token<'_>) -> Checked<Option<f64>> {
 pub(super) fn id(token: Token<'_>) -> Checked<u64> {
     let refuse = |text: &str| Err(format!("is {text}, not a whole number from 0"));
     match token {
-        Token::Number(text) => whole(text).map_or_else(|| refuse(text), Ok),
+        Token::Number(number) => {
+            let value = number.digits().or_else(|| whole(number.text()));
+            value.map_or_else(|| refuse(number.text()), Ok)
+        }
         Token::Text(text) => {
             let text = text.lossy();
             whole(text.trim()).map_or_else(|| refuse(&format!("`{text}`")), Ok)

@@ -3,7 +3,7 @@
 //! Two things serde_json cannot do are needed here: Python's bare `NaN` and `Infinity` are numbers, and a value of the
 //! wrong type is stepped over, so that one broken entry does not end the file. Nesting costs a byte a level, no stack.
 
-use std::borrow::Cow;
+use super::text::{Number, Text, plain_length};
 
 /// Where the file stops being JSON (or being ours), and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) enum Token<'a> {
     Null,
     Bool,
     /// A number as written; it may be `NaN`, `Infinity` or `-Infinity`.
-    Number(&'a str),
+    Number(Number<'a>),
     Text(Text<'a>),
     List,
     Object,
@@ -40,105 +40,16 @@ impl Token<'_> {
     }
 }
 
-/// A string between its quotes, escapes checked but not resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Text<'a> {
-    pub raw: &'a [u8],
-    has_escapes: bool,
-}
-
-impl<'a> Text<'a> {
-    /// The bytes meant; borrowed where nothing is escaped.
-    pub fn bytes(self) -> Cow<'a, [u8]> {
-        if !self.has_escapes {
-            return Cow::Borrowed(self.raw);
-        }
-        let mut bytes = Vec::with_capacity(self.raw.len());
-        let mut rest = self.raw;
-        while let Some(at) = rest.iter().position(|&byte| byte == b'\\') {
-            bytes.extend_from_slice(&rest[..at]);
-            rest = unescape(&rest[at + 1..], &mut bytes);
-        }
-        bytes.extend_from_slice(rest);
-        Cow::Owned(bytes)
-    }
-
-    /// The text meant; `None` where it is not UTF-8.
-    pub fn text(self) -> Option<Cow<'a, str>> {
-        match self.bytes() {
-            Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
-            Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
-        }
-    }
-
-    /// The text meant, with a mark for every byte that is not UTF-8: for messages.
-    pub fn lossy(self) -> String {
-        String::from_utf8_lossy(&self.bytes()).into_owned()
-    }
-}
-
-/// Adds what the escape behind a backslash means; returns what follows it. Halves of pairs that stand alone become
-/// U+FFFD.
-fn unescape<'a>(rest: &'a [u8], bytes: &mut Vec<u8>) -> &'a [u8] {
-    let Some((&letter, rest)) = rest.split_first() else {
-        return rest;
-    };
-    bytes.push(match letter {
-        b'b' => 8,
-        b'f' => 12,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        b'u' => return unescape_unicode(rest, bytes),
-        itself => itself,
-    });
-    rest
-}
-
-fn unescape_unicode<'a>(rest: &'a [u8], bytes: &mut Vec<u8>) -> &'a [u8] {
-    let (first, mut rest) = hex4(rest);
-    let mut unit = char::from_u32(first);
-    if unit.is_none()
-        && let Some(tail) = rest.strip_prefix(b"\\u")
-    {
-        let (second, after) = hex4(tail);
-        let pair = [first as u16, second as u16];
-        unit = char::decode_utf16(pair).next().and_then(Result::ok);
-        if unit.is_some() {
-            rest = after;
-        }
-    }
-    let unit = unit.unwrap_or(char::REPLACEMENT_CHARACTER);
-    bytes.extend_from_slice(unit.encode_utf8(&mut [0; 4]).as_bytes());
-    rest
-}
-
-/// Four hexadecimal digits, which `Cursor::string` has checked.
-fn hex4(rest: &[u8]) -> (u32, &[u8]) {
-    let (digits, rest) = rest.split_at(rest.len().min(4));
-    let value = digits.iter().fold(0, |value, &digit| {
-        value * 16 + char::from(digit).to_digit(16).unwrap_or(0)
-    });
-    (value, rest)
-}
-
-/// Reads forward through a part of the file.
+/// Reads forward through a file.
 pub(super) struct Cursor<'a> {
-    /// The file up to the part's end, so that `at` is an offset in the file.
     bytes: &'a [u8],
-    /// The whole file: an error tells what stands behind the part.
-    whole: &'a [u8],
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
-    /// Reads `whole` from `start` to `end`.
-    pub fn new(whole: &'a [u8], start: usize, end: usize) -> Self {
-        Self {
-            bytes: whole.get(..end).unwrap_or(whole),
-            whole,
-            at: start,
-        }
+    /// Reads `bytes` from `start`.
+    pub fn new(bytes: &'a [u8], start: usize) -> Self {
+        Self { bytes, at: start }
     }
 
     /// Offset of the next byte, blanks skipped.
@@ -167,10 +78,6 @@ impl<'a> Cursor<'a> {
 
     /// An error at the next byte that is not blank.
     pub fn error(&mut self, wanted: &str) -> Syntax {
-        let is_at_end = self.peek().is_none();
-        if is_at_end {
-            self.bytes = self.whole; // what stands behind the part
-        }
         let reason = match self.peek() {
             None => format!("the JSON ends where {wanted} is expected"),
             Some(byte) => {
@@ -297,32 +204,38 @@ impl<'a> Cursor<'a> {
         match self.peek() {
             Some(b'"') => self.string().map(Token::Text),
             Some(b'-' | b'0'..=b'9' | b'N' | b'I') => self.number().map(Token::Number),
-            Some(b'n') => self.word("null").map(|_| Token::Null),
-            Some(b't') => self.word("true").map(|_| Token::Bool),
-            Some(b'f') => self.word("false").map(|_| Token::Bool),
+            Some(b'n') => self.word("null").map(|()| Token::Null),
+            Some(b't') => self.word("true").map(|()| Token::Bool),
+            Some(b'f') => self.word("false").map(|()| Token::Bool),
             _ => Err(self.error("a value")),
         }
     }
 
-    fn word(&mut self, word: &'static str) -> Result<&'static str, Syntax> {
+    fn word(&mut self, word: &str) -> Result<(), Syntax> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         if !rest.starts_with(word.as_bytes()) {
             return Err(self.error("a value"));
         }
         self.at += word.len();
-        Ok(word)
+        Ok(())
     }
 
     /// JSON's grammar, and the three words that Python adds to it.
-    fn number(&mut self) -> Result<&'a str, Syntax> {
+    fn number(&mut self) -> Result<Number<'a>, Syntax> {
         let start = self.at;
         self.at += usize::from(self.byte() == Some(b'-'));
         match self.byte() {
-            Some(b'N') if self.at == start => return self.word("NaN"),
-            Some(b'I') if self.at == start => return self.word("Infinity"),
-            Some(b'I') => return self.word("Infinity").map(|_| "-Infinity"),
+            Some(b'N') if self.at == start => self.word("NaN")?,
+            Some(b'I') => self.word("Infinity")?,
             Some(b'0') => self.at += 1,
             _ => self.digits()?,
+        }
+        if self
+            .bytes
+            .get(self.at - 1)
+            .is_some_and(u8::is_ascii_alphabetic)
+        {
+            return Ok(Number::new(&self.bytes[start..self.at]));
         }
         if self.byte() == Some(b'.') {
             self.at += 1;
@@ -333,8 +246,7 @@ impl<'a> Cursor<'a> {
             self.at += usize::from(matches!(self.byte(), Some(b'+' | b'-')));
             self.digits()?;
         }
-        // Only ASCII was stepped over.
-        Ok(std::str::from_utf8(&self.bytes[start..self.at]).unwrap_or_default())
+        Ok(Number::new(&self.bytes[start..self.at]))
     }
 
     fn byte(&self) -> Option<u8> {
@@ -357,17 +269,17 @@ impl<'a> Cursor<'a> {
         let mut at = start;
         let mut has_escapes = false;
         loop {
+            at += plain_length(self.bytes.get(at..).unwrap_or_default());
             match self.bytes.get(at) {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     has_escapes = true;
                     at = self.escape(at)?;
                 }
-                Some(0..0x20) => {
+                Some(_) => {
                     self.at = at;
                     return Err(self.error("a character that is no control character"));
                 }
-                Some(_) => at += 1,
                 None => {
                     self.at = at;
                     return Err(self.error("the end of a string"));
@@ -376,7 +288,7 @@ impl<'a> Cursor<'a> {
         }
         self.at = at + 1;
         let raw = &self.bytes[start..at];
-        Ok(Text { raw, has_escapes })
+        Ok(Text::new(raw, has_escapes))
     }
 
     /// Checks the escape at `at`; returns the offset behind it.
@@ -403,7 +315,7 @@ mod tests {
     use super::*;
 
     fn whole(text: &[u8]) -> Result<(), Syntax> {
-        let mut cursor = Cursor::new(text, 0, text.len());
+        let mut cursor = Cursor::new(text, 0);
         cursor.value()?;
         match cursor.peek() {
             None => Ok(()),
@@ -475,7 +387,7 @@ mod tests {
             r#""tr\u00e4m \ud83d\ude00 é""#,
             r#""\\u0041""#,
         ] {
-            let mut cursor = Cursor::new(text.as_bytes(), 0, text.len());
+            let mut cursor = Cursor::new(text.as_bytes(), 0);
             let Ok(Token::Text(ours)) = cursor.value() else {
                 panic!("{text}");
             };
@@ -484,7 +396,7 @@ mod tests {
         }
         // Python writes such halves; a text of ours marks them.
         let half = br#""\ud83d\u0041""#;
-        let mut cursor = Cursor::new(half, 0, half.len());
+        let mut cursor = Cursor::new(half, 0);
         let Ok(Token::Text(half)) = cursor.value() else {
             panic!("no text");
         };

@@ -12,6 +12,9 @@ mod pair;
 mod quality;
 mod read;
 mod results;
+#[cfg(test)]
+mod tests;
+mod text;
 mod writer;
 
 pub use extras::Extras;

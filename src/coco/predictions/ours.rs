@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
+use super::batches::follows_an_object;
 use super::classes::{Classes, MAX_LABEL, SeenClass};
 use super::extras::{Extras, RawExtras};
 use super::fields::{self, Problem};
-use super::json::{Cursor, Syntax, Text, Token};
+use super::json::{Cursor, Syntax, Token};
 use super::left_out::{EntryKind, Refused};
 use super::read::Parsed;
+use super::text::Text;
 use crate::coco::PredictedImage;
 use crate::structures::{BoxXywh, Detection, Rle};
 
@@ -49,6 +51,21 @@ struct Prediction<'a> {
 struct Checked<'a> {
     detection: Detection,
     class: SeenClass<'a>,
+}
+
+/// Whether an image's key seems to begin at `at`: it follows an object, and an object with the first of an image's keys
+/// follows it.
+pub(super) fn seems_to_begin(bytes: &[u8], at: usize) -> bool {
+    if bytes.get(at) != Some(&b'"') || !follows_an_object(bytes, at) {
+        return false;
+    }
+    let mut cursor = Cursor::new(bytes, at);
+    let is_other = |name: Text<'_>| name.raw == b"bbox"; // has a height and a width too
+    if !cursor.key().is_ok_and(|name| !is_other(name)) || !cursor.take(b'{') {
+        return false;
+    }
+    let keys: [&[u8]; 3] = [b"height", b"width", b"predictions"];
+    cursor.peek() == Some(b'"') && cursor.key().is_ok_and(|key| keys.contains(&key.raw))
 }
 
 /// Reads one image.

@@ -53,11 +53,17 @@ pub(super) fn read_in_batches(
     let open = bytes.iter().position(|byte| !byte.is_ascii_whitespace());
     let first = open.and_then(|at| bytes.get(at));
     let parsed = match (open, first) {
-        (Some(open), Some(b'[')) => {
-            batches::read_elements(bytes, open, batch_bytes, results::entry).map(results::assemble)
-        }
+        (Some(open), Some(b'[')) => batches::read_elements(
+            bytes,
+            open,
+            batch_bytes,
+            results::seems_to_begin,
+            results::entry,
+        )
+        .map(results::assemble),
         (Some(open), Some(b'{')) => {
-            batches::read_elements(bytes, open, batch_bytes, ours::image).map(ours::assemble)
+            batches::read_elements(bytes, open, batch_bytes, ours::seems_to_begin, ours::image)
+                .map(ours::assemble)
         }
         _ => {
             return Err(CocoError::Kind {

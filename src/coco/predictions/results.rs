@@ -1,7 +1,8 @@
 //! Lists of COCO results: one entry a detection, as detectron2, mmdetection and pycocotools exchange them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
+use super::batches::follows_an_object;
 use super::fields::{self, ImageKey, Problem};
 use super::json::{Cursor, Syntax};
 use super::left_out::{EntryKind, Refused};
@@ -41,6 +42,11 @@ struct Keys {
     mask_iou: Option<f64>,
     mask: Option<Rle>,
     has_mask: bool,
+}
+
+/// Whether an entry seems to begin at `at`: entries are objects, and hold no lists of objects.
+pub(super) fn seems_to_begin(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at) == Some(&b'{') && follows_an_object(bytes, at)
 }
 
 /// Reads one entry.
@@ -175,8 +181,8 @@ pub(super) fn assemble(runs: Vec<Vec<Entry>>) -> Parsed {
 
 struct Grouped {
     has_masks: bool,
-    /// Category id -> label, ids in ascending order.
-    labels: BTreeMap<i64, usize>,
+    /// Category ids in ascending order, a label each.
+    categories: Vec<i64>,
     images: Vec<PredictedImage>,
     index: HashMap<ImageKey, usize>,
     refused: Vec<Refused>,
@@ -186,10 +192,12 @@ impl Grouped {
     fn new(runs: &[Vec<Entry>], has_masks: bool) -> Self {
         let rows = runs.iter().flatten().flat_map(|entry| &entry.row);
         let used = rows.filter(|row| row.mask.is_some() == has_masks);
-        let categories: BTreeSet<i64> = used.map(|row| row.category).collect();
+        let mut categories: Vec<i64> = used.map(|row| row.category).collect();
+        categories.sort_unstable();
+        categories.dedup();
         Self {
             has_masks,
-            labels: categories.into_iter().zip(0..).collect(),
+            categories,
             images: Vec::new(),
             index: HashMap::new(),
             refused: Vec::new(),
@@ -205,7 +213,10 @@ impl Grouped {
         let at = self.image(&row.image, size);
         match self.images.get_mut(at) {
             Some(image) if image.size == size => {
-                let label = self.labels.get(&row.category).copied().unwrap_or_default();
+                let label = self
+                    .categories
+                    .binary_search(&row.category)
+                    .unwrap_or_default();
                 image.detections.push(row.into_detection(label));
                 Ok(())
             }
@@ -234,13 +245,10 @@ impl Grouped {
     }
 
     fn classes(&self) -> ClassTable {
+        let names = self.categories.iter().map(|id| format!("category {id}"));
         ClassTable {
-            names: self
-                .labels
-                .keys()
-                .map(|id| format!("category {id}"))
-                .collect(),
-            category_ids: self.labels.keys().copied().collect(),
+            names: names.collect(),
+            category_ids: self.categories.clone(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use super::{EvalProgress, EvalSettings, Evaluation, Evaluator};
 use crate::coco::correspond::{ImageNames, ImageRef, corresponding_labels};
 use crate::coco::dataset::Dataset;
-use crate::coco::{CocoError, PredictionFile, predictions};
+use crate::coco::{CocoError, predictions};
 use crate::document::state::{Document, Notice, NoticeKind};
 use crate::document::{ImageState, open};
 use crate::eval::PredictedImages;
@@ -54,7 +54,8 @@ struct Attached {
 
 fn read(path: &Path, dataset: &Dataset) -> Result<Attached, CocoError> {
     let file = predictions::read(path)?;
-    let by_id = !file.classes.category_ids.is_empty() && is_results(&file);
+    // COCO results name images and classes by the set's ids.
+    let by_id = file.images.iter().any(|image| image.image_id.is_some());
     let labels = corresponding_labels(dataset.classes(), &file.classes, by_id);
     let names = ImageNames::new(dataset.images());
     let mut classes = dataset.classes().clone();
@@ -74,10 +75,9 @@ fn read(path: &Path, dataset: &Dataset) -> Result<Attached, CocoError> {
     let mut images: Vec<Option<Vec<Detection>>> = vec![None; dataset.images().len()];
     let mut unplaced = 0;
     for image in file.images {
-        let name = match (by_id, image.path.parse()) {
-            (true, Ok(id)) => ImageRef::Id(id),
-            _ => ImageRef::Path(image.path),
-        };
+        let name = image
+            .image_id
+            .map_or(ImageRef::Path(image.path), ImageRef::Id);
         let Some(place) = names.find(&name).ok().and_then(|at| images.get_mut(at)) else {
             unplaced += 1;
             continue;
@@ -98,13 +98,6 @@ fn read(path: &Path, dataset: &Dataset) -> Result<Attached, CocoError> {
         unknown,
         notes: file.notes,
     })
-}
-
-/// COCO results name images by id.
-fn is_results(file: &PredictionFile) -> bool {
-    file.images
-        .iter()
-        .all(|image| image.path.parse::<u64>().is_ok())
 }
 
 impl Document {

@@ -22,13 +22,20 @@ pub(super) fn section(report: &Report<'_>) -> Option<Section> {
         "<th class=\"n\">{name} AP</th><th class=\"n\">AP50</th><th class=\"n\">AP75</th><th class=\"n\">AR</th>"
     ));
     if let Some(other) = other {
-        body.push_str(&format!("<th class=\"n\">{} AP</th>", other.setup.kind.key()));
+        body.push_str(&format!(
+            "<th class=\"n\">{} AP</th>",
+            other.setup.kind.key()
+        ));
     }
     body.push_str("</tr></thead><tbody>");
     let detections = detections_by_class(primary);
     for (label, class) in input.classes.names.iter().enumerate() {
         let curves = primary.curves;
-        let truths = primary.matches.truths.get(label).map_or(0, |counts| counts[0]);
+        let truths = primary
+            .matches
+            .truths
+            .get(label)
+            .map_or(0, |counts| counts[0]);
         body.push_str(&format!("<tr><td class=\"long\">{}</td>", escape(class)));
         body.push_str(&count_cell(truths as usize));
         body.push_str(&count_cell(detections.get(label).copied().unwrap_or(0)));

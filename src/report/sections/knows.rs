@@ -32,7 +32,10 @@ pub(super) fn calibration(report: &Report<'_>) -> Option<Section> {
     ));
     let at = calibration.iou_threshold;
     for diagram in &calibration.precision {
-        let caption = format!("{} against precision at IoU {at:.2}", diagram.number.label());
+        let caption = format!(
+            "{} against precision at IoU {at:.2}",
+            diagram.number.label()
+        );
         body.push_str(&reliability(diagram, "precision", &caption));
     }
     body.push_str("</div>");
@@ -249,7 +252,11 @@ pub(super) fn thresholds(report: &Report<'_>) -> Option<Section> {
     let mut body = format!(
         "<p class=\"weak\">The threshold per class below which {} do more harm than good: it minimises oLRP (0 is perfect, 1 \
          is useless) at IoU {:.2}.</p><p>Mean oLRP: ",
-        if kind == crate::eval::Kind::Segm { "masks" } else { "boxes" },
+        if kind == crate::eval::Kind::Segm {
+            "masks"
+        } else {
+            "boxes"
+        },
         first.iou_threshold
     );
     let means: Vec<String> = tables
@@ -257,7 +264,9 @@ pub(super) fn thresholds(report: &Report<'_>) -> Option<Section> {
         .map(|(ranking, olrp)| format!("{} by {}", optional(olrp.mean.olrp), ranking.label()))
         .collect();
     body.push_str(&means.join(", "));
-    body.push_str("</p><table class=\"sortable\"><thead><tr><th>Class</th><th class=\"n\">Annotations</th>");
+    body.push_str(
+        "</p><table class=\"sortable\"><thead><tr><th>Class</th><th class=\"n\">Annotations</th>",
+    );
     for (ranking, _) in &tables {
         body.push_str(&format!(
             "<th class=\"n\">Threshold on {0}</th><th class=\"n\">oLRP by {0}</th>",
@@ -266,7 +275,10 @@ pub(super) fn thresholds(report: &Report<'_>) -> Option<Section> {
     }
     body.push_str("</tr></thead><tbody>");
     for (row, class) in first.per_class.iter().enumerate() {
-        body.push_str(&format!("<tr><td class=\"long\">{}</td>", escape(&class.class)));
+        body.push_str(&format!(
+            "<tr><td class=\"long\">{}</td>",
+            escape(&class.class)
+        ));
         body.push_str(&count_cell(class.truths as usize));
         for (_, olrp) in &tables {
             let of_class = olrp.per_class.get(row);

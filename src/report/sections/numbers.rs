@@ -36,7 +36,9 @@ pub(super) fn section(report: &Report<'_>) -> Option<Section> {
     }
     body.push_str("</tr></thead><tbody>");
     for (at, (key, meaning)) in CocoNumbers::KEYS.iter().zip(MEANINGS).enumerate() {
-        body.push_str(&format!("<tr><td>{key}</td><td class=\"weak\">{meaning}</td>"));
+        body.push_str(&format!(
+            "<tr><td>{key}</td><td class=\"weak\">{meaning}</td>"
+        ));
         for kind in &kinds {
             let value = kind.numbers.0.get(at).copied();
             body.push_str(&bar_cell(value, "the set has no such annotation"));

@@ -29,7 +29,9 @@ pub(super) fn left_out(report: &Report<'_>) -> Option<Section> {
     if count > ROWS {
         body.push_str(&format!("; the first {ROWS}, more in left_out.csv"));
     }
-    body.push_str("</p><table><thead><tr><th>File</th><th>What</th><th>Why</th></tr></thead><tbody>");
+    body.push_str(
+        "</p><table><thead><tr><th>File</th><th>What</th><th>Why</th></tr></thead><tbody>",
+    );
     for row in report.left_out.iter().take(ROWS) {
         body.push_str("<tr>");
         for text in row {

@@ -10,7 +10,7 @@ use egui::{
 
 use super::parts::text;
 use crate::document::Document;
-use crate::document::filter::{Completion, QueryError, Schema, complete};
+use crate::document::filter::{Completion, QueryError, Schema, begins_field, complete};
 use crate::ui::command::Command;
 use crate::ui::view::ViewState;
 use crate::ui::{icons, theme, widgets};
@@ -39,17 +39,23 @@ pub fn filter_field_ui(ui: &mut Ui, doc: &Document, view: &mut ViewState) {
     let output = field(ui, id, doc, view);
     // What was just typed is read before anything is said about it; the list follows in the next frame.
     let input = doc.filter_input(view.rank_by, view.threshold);
+    let is_open = view.completion_open;
+    view.filter.hold(is_open && begins_field(&view.query.text));
     view.filter.read(&view.query.text, &input);
-    if output.response.changed() {
-        ui.request_repaint();
-    }
     if !view.query.text.is_empty() {
         clear_button(ui, id, output.response.rect, view);
     }
-    if let Some(error) = view.filter.error() {
+    let error = view.filter.error();
+    // While completion is offered for the last word, that it is not complete is nothing to point at.
+    let end = view.query.text.trim_end().chars().count();
+    let error = error.filter(|error| !(is_open && error.column + error.length >= end));
+    if let Some(error) = error {
         mark(ui, &output, error);
         error_ui(ui, error);
-    } else if view.filter.query().asks_evaluation() && doc.evaluation_fields().is_none() {
+    } else if view.filter.error().is_none()
+        && view.filter.query().asks_evaluation()
+        && doc.evaluation_fields().is_none()
+    {
         let fields = view.filter.query().fields();
         let field = fields.iter().find(|field| field.info().is_evaluated);
         let name = field.map_or("", |field| field.name());
@@ -67,8 +73,10 @@ fn field(
 ) -> egui::text_edit::TextEditOutput {
     let c = theme::colours(ui);
     let width = ui.available_width();
-    let has_error = view.filter.error().is_some();
+    let has_error = view.filter.error().is_some() && !view.completion_open;
     let asked = RefCell::new(Asked::default());
+    // A list would cover what is said about an error farther left: it waits for the next word.
+    let error_end = view.filter.error().map(|error| error.column + error.length);
     let schema = Schema {
         classes: doc.classes(),
     };
@@ -88,7 +96,13 @@ fn field(
                 .align(RectAlign::BOTTOM_START)
                 .max_height(LIST_HEIGHT)
                 .show(ui, text_edit, |query| {
-                    let found = complete(query.text, query.word_range.end.0, &schema);
+                    let typed = query.text.trim_end().chars().count();
+                    let is_hidden =
+                        query.word.is_empty() && error_end.is_some_and(|end| end < typed);
+                    let found = match is_hidden {
+                        true => Vec::new(),
+                        false => complete(query.text, query.word_range.end.0, &schema),
+                    };
                     let shown = found.iter().map(suggestion).collect();
                     asked.replace(Asked {
                         text: query.text.to_owned(),
@@ -98,6 +112,10 @@ fn field(
                 })
         })
         .inner;
+    // A list that opens or closes is laid out in the frame after.
+    if output.is_open != view.completion_open || output.text_edit.response.changed() {
+        ui.request_repaint();
+    }
     view.completion_open = output.is_open;
     if let Some(accepted) = output.accepted {
         accept(ui, id, &accepted.insert, &asked.into_inner(), view);
