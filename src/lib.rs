@@ -11,6 +11,8 @@ pub mod coco;
 pub mod eval;
 pub mod query;
 
+pub mod report;
+
 pub mod ops;
 
 pub mod weights;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Style, Styles};
 use clap::{Parser, Subcommand};
 
-use super::{check, completions, convert, doctor, eval, infer, inspect, synth};
+use super::{check, completions, convert, doctor, eval, infer, inspect, suspects, synth};
 use crate::config::Config;
 
 const EXAMPLES: &str = "Examples:
@@ -99,6 +99,8 @@ pub enum Command {
     Infer(infer::Args),
     /// Evaluate predictions, or a checkpoint, against the ground truth of a COCO set
     Eval(eval::Args),
+    /// List what to look at next: suspicious labels, masks and misses, each with its reason
+    Suspects(suspects::Args),
     /// List the tensors of a checkpoint: format, what maps where, what is missing or left over
     Inspect(inspect::Args),
     /// Convert a checkpoint to safetensors with its configuration inside

@@ -7,7 +7,8 @@ use super::args::Shared;
 use super::progress::Progress;
 use super::{interrupt, output};
 use crate::jobs::evaluate::{
-    EvaluateEvent, EvaluateRequest, Evaluated, LeftOutEntry, check_filter, evaluate,
+    EvaluateEvent, EvaluateRequest, Evaluated, LeftOutEntry, ReportFacts, check_filter, evaluate,
+    write_report,
 };
 use crate::jobs::infer::{ModelRequest, ModelSummary};
 use crate::structures::ranking::RankBy;
@@ -49,6 +50,9 @@ pub struct Args {
     /// Count an annotation with the id 0 as unmatched, as pycocotools does
     #[arg(long)]
     pub pycocotools_ids: bool,
+    /// Write report.html and tables of images, matches and annotations into this folder
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// The set: a folder of any COCO layout, or a JSON
     #[arg(value_name = "VAL_DATA")]
     pub data: PathBuf,
@@ -94,7 +98,7 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
         rank_by: args.rank_by.into(),
         pycocotools_ids: args.pycocotools_ids,
         filter: args.filter.clone(),
-        details: false,
+        details: args.out.is_some(),
     };
     let stop = interrupt::flag()?;
     let mut progress = Progress::new(shared.quiet);
@@ -102,12 +106,40 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
     progress.end();
     let found = found?;
     tell(&found, &progress);
+    if let Some(folder) = &args.out {
+        let facts = ReportFacts {
+            command_line: command_line(),
+            filter: args.filter.clone(),
+        };
+        let written = write_report(&found, &facts, folder, &stop, &mut show(&mut progress));
+        progress.end();
+        written?;
+        progress.say(&format!("report: {}", folder.join("report.html").display()));
+    }
     if shared.json {
         output::json(&found.to_numbers(), out)?;
     } else {
         write!(out, "{}", found.block())?;
     }
     Ok(found.failed.is_empty())
+}
+
+/// As it was typed, quoted where a shell needs it.
+fn command_line() -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    let words = std::env::args_os().map(|word| {
+        let word = word.to_string_lossy().into_owned();
+        if !word.is_empty() && word.chars().all(plain) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+    });
+    let mut words: Vec<String> = words.collect();
+    if let Some(program) = words.first_mut() {
+        *program = "maskscope".into();
+    }
+    words.join(" ")
 }
 
 /// A query, refused early where it is wrong whatever the classes are.
@@ -170,6 +202,6 @@ pub(super) fn tell(found: &Evaluated, progress: &Progress) {
         progress.say(&format!("  {}: {what}: {reason}", file.display()));
     }
     if found.left_out_count > SHOWN {
-        progress.say("  --json lists more of them");
+        progress.say("  --json lists them, --out writes them into left_out.csv");
     }
 }

@@ -18,6 +18,7 @@ pub mod inspect;
 pub mod interrupt;
 pub mod output;
 mod progress;
+pub mod suspects;
 pub mod synth;
 pub mod window;
 
@@ -36,6 +37,7 @@ pub fn run(command: &Command, shared: &Shared, out: &mut dyn Write) -> anyhow::R
     let done = match command {
         Command::Infer(args) => infer::run(args, shared, out)?,
         Command::Eval(args) => eval::run(args, shared, out)?,
+        Command::Suspects(args) => suspects::run(args, shared, out).map(|()| true)?,
         Command::Inspect(args) => inspect::run(args, shared, out).map(|()| true)?,
         Command::Convert(args) => convert::run(args, shared, out).map(|()| true)?,
         Command::Check(args) => check::run(args, shared, out).map(|()| true)?,

@@ -122,10 +122,23 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 /// # Errors
 /// The folder or the disk refuses it.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), CocoError> {
+    write_whole(path, |out| {
+        Ok(value.serialize(&mut python_json::serializer(out))?)
+    })
+}
+
+/// Writes a file in one step: an old one stays until the new one is whole.
+///
+/// # Errors
+/// As `write_json`.
+pub fn write_whole(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), CocoError> {
     let write = || {
         let mut temporary = temporary_beside(path)?;
         let mut buffered = BufWriter::new(&mut temporary);
-        value.serialize(&mut python_json::serializer(&mut buffered))?;
+        content(&mut buffered)?;
         buffered.flush()?;
         drop(buffered);
         persist(temporary, path)

@@ -13,7 +13,7 @@ pub mod save;
 
 pub use dataset::{Annotation, Annotations, Dataset, DatasetImage};
 pub use error::CocoError;
-pub use file::{AtomicFile, write_json};
+pub use file::{AtomicFile, write_json, write_whole};
 
 use crate::structures::{ClassTable, Detection, Size};
 

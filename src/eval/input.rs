@@ -146,19 +146,13 @@ impl EvalInput {
                 annotations.into_iter().partition(|a| a.label < count);
             for annotation in unknown {
                 let what = format!("annotation {} of {}", annotation.id, image.file_name);
-                input.leave_out(
-                    Side::Truths,
-                    what,
-                    format!("there is no class {}", annotation.label),
-                );
+                let reason = format!("there is no class {}", annotation.label);
+                input.leave_out(Side::Truths, what, reason);
             }
             for detection in detections.iter().filter(|d| d.label >= count) {
                 let what = format!("a prediction of {}", image.file_name);
-                input.leave_out(
-                    Side::Predictions,
-                    what,
-                    format!("there is no class {}", detection.label),
-                );
+                let reason = format!("there is no class {}", detection.label);
+                input.leave_out(Side::Predictions, what, reason);
             }
             let lists = [&detections];
             add_image(&mut input, position, image, known, &lists, &labels);

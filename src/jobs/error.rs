@@ -87,6 +87,17 @@ pub enum JobError {
         /// What was asked for.
         path: PathBuf,
     },
+    /// A folder that cannot be made.
+    #[error("cannot make the folder {path}: {source}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Masks are asked about that the predictions do not have.
+    #[error("the predictions have no masks: suspects are about masks")]
+    NoMasks,
     /// A query that cannot restrict an evaluation.
     #[error("--where, {0}")]
     Query(#[from] QueryError),

@@ -27,7 +27,7 @@ pub struct EvaluatedKind {
     pub input: Arc<EvalInput>,
     /// Their cells.
     pub cells: Arc<Cells>,
-    /// Their IoUs: of masks with annotations of every class where `details` were asked for, else within the class.
+    /// Their IoUs: within the class, or where `details` were asked for of masks with annotations of every class.
     pub overlaps: Arc<Overlaps>,
     /// What an annotation with the id 0 is.
     pub ids: IdPolicy,
@@ -158,6 +158,7 @@ pub(super) fn evaluate(
         dataset,
         teller,
         since: started,
+        has_masks: source.segm.is_some(),
         shared: None,
     };
     let bbox = work.kind(Kind::Bbox, source.bbox.as_ref(), RankBy::Score)?;
@@ -189,6 +190,7 @@ struct Work<'a, 't> {
     teller: &'a Teller<'t>,
     /// When the work began that no kind has counted yet.
     since: Instant,
+    has_masks: bool,
     shared: Option<(Arc<PredictedImages>, SideBySide)>,
 }
 
@@ -243,7 +245,9 @@ impl Work<'_, '_> {
     fn overlaps(&self, input: &EvalInput, kind: Kind) -> Result<Arc<Overlaps>, JobError> {
         let total = input.images.len();
         let step = |done| self.teller.step(done, total);
-        let scope = if self.request.details && kind == Kind::Segm {
+        // What follows the numbers is of masks, or of boxes where there are no masks.
+        let is_primary = kind == Kind::Segm || !self.has_masks;
+        let scope = if self.request.details && is_primary {
             Scope::AnyClass
         } else {
             Scope::SameClass

@@ -1,10 +1,12 @@
 //! COCO evaluation of a set: predictions from files or from a model, the numbers of boxes and masks, what was left out.
 
 mod block;
+mod details;
 mod kinds;
 mod restrict;
 mod run;
 mod source;
+mod suspects;
 mod tell;
 
 use std::path::PathBuf;
@@ -19,9 +21,11 @@ use crate::structures::ClassTable;
 use crate::structures::ranking::RankBy;
 
 pub use block::Numbers;
+pub use details::{ReportFacts, write_report};
 pub use kinds::{EvaluatedKind, IdZero, Seconds};
 pub use restrict::check_filter;
 pub use source::LeftOutEntry;
+pub use suspects::{SuspectList, SuspectRow, suspect_kinds};
 use tell::Teller;
 
 /// What to evaluate and how.
@@ -80,6 +84,10 @@ pub enum Stage {
     Prepare,
     /// Detections are laid over annotations and matched.
     Evaluate,
+    /// What follows the numbers.
+    Analyse,
+    /// Files of the report.
+    WriteReport,
 }
 
 impl Stage {
@@ -91,6 +99,8 @@ impl Stage {
             Self::RunModel => "running the model",
             Self::Prepare => "preparing annotations",
             Self::Evaluate => "evaluating",
+            Self::Analyse => "analysing",
+            Self::WriteReport => "writing the report",
         }
     }
 }
@@ -102,6 +112,8 @@ pub struct Evaluated {
     pub set: PathBuf,
     /// The files of predictions; empty where a model made them.
     pub sources: Vec<PathBuf>,
+    /// The model, in words, where one was run.
+    pub model: Option<String>,
     /// The files that were written of a model's predictions.
     pub written: Vec<PathBuf>,
     /// The score that ranks masks.
@@ -157,6 +169,7 @@ pub fn evaluate(
     Ok(Evaluated {
         set: dataset.json().to_owned(),
         sources: source.files,
+        model: source.model,
         written: source.written,
         rank_by: request.rank_by,
         classes: dataset.classes().clone(),

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// Runs the model and keeps its predictions in the pair of files that `--predictions` names.
 pub(super) fn model(
     request: &EvaluateRequest,
-    model: &ModelRequest,
+    request_model: &ModelRequest,
     dataset: &Dataset,
     teller: &Teller<'_>,
 ) -> Result<Source, JobError> {
@@ -32,11 +32,15 @@ pub(super) fn model(
         teller,
         found: PredictedImages::default(),
         failed: Vec::new(),
+        model: None,
     };
-    let job = InferJob::start(model.clone(), run.tasks(), || {});
+    let job = InferJob::start(request_model.clone(), run.tasks(), || {});
     run.drive(&job)?;
     let Run {
-        mut found, failed, ..
+        mut found,
+        failed,
+        model,
+        ..
     } = run;
     // The order of the work may differ from that of the set.
     found.images.sort_by_key(|(image, _)| match image {
@@ -49,6 +53,7 @@ pub(super) fn model(
         None => Vec::new(),
     };
     Ok(Source {
+        model,
         written,
         bbox: Some(Arc::clone(&found)),
         segm: Some(found),
@@ -95,6 +100,7 @@ struct Run<'a, 't> {
     teller: &'a Teller<'t>,
     found: PredictedImages,
     failed: Vec<FailedImage>,
+    model: Option<String>,
 }
 
 impl Run<'_, '_> {
@@ -138,6 +144,12 @@ impl Run<'_, '_> {
             match job.wait_event(PATIENCE) {
                 Some(InferEvent::ModelLoaded(summary)) => {
                     self.teller.tell(EvaluateEvent::Model(&summary));
+                    self.model = Some(format!(
+                        "{} ({}, dialect {})",
+                        summary.checkpoint.display(),
+                        summary.backbone,
+                        summary.dialect
+                    ));
                     self.found.classes = summary.classes;
                 }
                 Some(InferEvent::Detected {

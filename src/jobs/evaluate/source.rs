@@ -36,6 +36,8 @@ pub(super) struct Source {
     pub segm: Option<Arc<PredictedImages>>,
     /// The files, those of boxes first.
     pub files: Vec<PathBuf>,
+    /// The model, in words.
+    pub model: Option<String>,
     /// Files that were written.
     pub written: Vec<PathBuf>,
     /// Entries that the reader left out.
