@@ -7,6 +7,8 @@ use maskscope::structures::{Rle, Size};
 
 use super::scene::{Drawing, Random, ellipse, fixture_scenes, random_drawing, rectangle};
 
+type Golden = ([usize; 2], [i64; 4], [i64; 4], [u32; 3]);
+
 /// Size, two ellipses `cx, cy, a, b`, then pixels of the rims: shared, of the first, of the second. Made by:
 /// ```python
 /// import math
@@ -22,7 +24,7 @@ use super::scene::{Drawing, Random, ellipse, fixture_scenes, random_drawing, rec
 ///     return {(x, y) for y in range(h) for x in range(w) if m[y][x] and not inner[y][x]}
 /// # for each case: a, b = rim(...), rim(...); len(a & b), len(a), len(b)
 /// ```
-const GOLDEN: [([usize; 2], [i64; 4], [i64; 4], [u32; 3]); 6] = [
+const GOLDEN: [Golden; 6] = [
     ([90, 70], [40, 30, 25, 20], [44, 32, 24, 18], [75, 340, 316]),
     (
         [300, 200],
