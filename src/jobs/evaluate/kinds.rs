@@ -136,13 +136,6 @@ impl Kinds {
                 None => kind.input.detections.len(),
             })
     }
-
-    pub fn left_out_count(&self) -> usize {
-        self.inputs()
-            .iter()
-            .map(|(_, input)| input.left_out_count)
-            .sum()
-    }
 }
 
 /// Evaluates what the source has; `started` is when reading began.

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::kinds::Kinds;
 use super::tell::Teller;
 use super::{EvaluateEvent, EvaluateRequest, Stage, run};
 use crate::coco::PredictionFile;
 use crate::coco::correspond::ImageRef;
 use crate::coco::dataset::Dataset;
 use crate::coco::predictions::{self, Joined, Pair, pair_paths, read_pair};
-use crate::eval::{Kind, PredictedImages, Side};
+use crate::eval::PredictedImages;
 use crate::jobs::JobError;
 use crate::jobs::infer_file::FailedImage;
 
@@ -172,35 +171,4 @@ fn to_predicted(file: PredictionFile) -> PredictedImages {
         classes: file.classes,
         by_category_id,
     }
-}
-
-/// Everything that took no part: entries that could not be read, then what ground truth and predictions do not share.
-pub(super) fn left_out(
-    dataset: &Dataset,
-    files: &[PathBuf],
-    mut entries: Vec<LeftOutEntry>,
-    kinds: &Kinds,
-) -> Vec<LeftOutEntry> {
-    for (kind, input) in kinds.inputs() {
-        let predictions = match kind {
-            Kind::Bbox => files.first(),
-            Kind::Segm => files.last(),
-        };
-        for left_out in &input.left_out {
-            let file = match left_out.side {
-                Side::Truths => Some(dataset.json()),
-                Side::Predictions => predictions.map(PathBuf::as_path),
-            };
-            let entry = LeftOutEntry {
-                file: file.unwrap_or(Path::new("the model")).to_owned(),
-                what: left_out.what.clone(),
-                reason: left_out.reason.clone(),
-            };
-            // Two lists of predictions meet the same annotations.
-            if left_out.side == Side::Predictions || !entries.contains(&entry) {
-                entries.push(entry);
-            }
-        }
-    }
-    entries
 }
