@@ -170,7 +170,10 @@ fn the_block_is_printed_line_for_line() {
             let right = case.right(kind);
             assert_eq!(next(), "Loading and preparing results...", "{}", case.name);
             let load = next();
-            assert!(load.starts_with("DONE (t=") && load.ends_with("s)"), "{load}");
+            assert!(
+                load.starts_with("DONE (t=") && load.ends_with("s)"),
+                "{load}"
+            );
             assert_eq!(next(), "creating index...");
             assert_eq!(next(), "index created!");
             assert_eq!(next(), "Running per image evaluation...");
@@ -206,8 +209,14 @@ fn real_results_tell_that_pycocotools_would_miscount() {
     assert_eq!(code, Some(0), "{stderr}");
     let found: Value = serde_json::from_str(&stdout).unwrap();
     let ap = |found: &Value, kind: &str| format!("{:.4}", found[kind]["AP"].as_f64().unwrap());
-    assert_eq!((ap(&found, "segm"), ap(&found, "bbox")), ("0.4745".into(), "0.4484".into()));
-    assert_eq!((&found["images"], &found["detections"]), (&json!(201), &json!(588)));
+    assert_eq!(
+        (ap(&found, "segm"), ap(&found, "bbox")),
+        ("0.4745".into(), "0.4484".into())
+    );
+    assert_eq!(
+        (&found["images"], &found["detections"]),
+        (&json!(201), &json!(588))
+    );
     let notice = stderr
         .lines()
         .find(|line| line.contains("annotation id 0: pycocotools would miscount"))
@@ -217,7 +226,10 @@ fn real_results_tell_that_pycocotools_would_miscount() {
     }
     let mut command = eval(&data.join("valid"), &results);
     let theirs = numbers(command.arg("--pycocotools-ids"));
-    assert_eq!((ap(&theirs, "segm"), ap(&theirs, "bbox")), ("0.4685".into(), "0.4413".into()));
+    assert_eq!(
+        (ap(&theirs, "segm"), ap(&theirs, "bbox")),
+        ("0.4685".into(), "0.4413".into())
+    );
 }
 
 /// `P.bbox.json` with scores and `P.segm.json` with mask scores of a case's results.
@@ -281,7 +293,10 @@ fn boxes_alone_have_no_numbers_of_masks() {
     assert!(stderr.contains("boxes alone"), "{stderr}");
     let found: Value = serde_json::from_str(&stdout).unwrap();
     assert!(found["segm"].is_null());
-    assert_eq!(stats(&found["bbox"]), stats(&case.expected["bbox"]["stats"]));
+    assert_eq!(
+        stats(&found["bbox"]),
+        stats(&case.expected["bbox"]["stats"])
+    );
     let per_class = found["per_class"].as_object().unwrap();
     assert!(per_class.values().all(|class| class["segm_AP"].is_null()));
     let out = home.path().join("out");
@@ -318,10 +333,13 @@ fn what_is_wrong_is_reported_with_its_place_and_the_rest_is_used() {
                 File::Results => "dt.json",
             };
             // The path of the folder is no place in a file.
-            let told = stderr.lines().filter(|line| line.contains(file)).any(|line| {
-                let place = line.find(file).map_or(0, |at| at + file.len());
-                report.told_by(&line[place..])
-            });
+            let told = stderr
+                .lines()
+                .filter(|line| line.contains(file))
+                .any(|line| {
+                    let place = line.find(file).map_or(0, |at| at + file.len());
+                    report.told_by(&line[place..])
+                });
             assert!(told, "{}: {report:?} in\n{stderr}", case.name);
         }
     }
@@ -335,7 +353,9 @@ fn a_query_restricts_images_and_both_sides() {
     let results = fixtures::json(&case.dt);
     let keep = |list: &Value, key: &str, value: &Value| -> Value {
         let list = list.as_array().unwrap().iter();
-        list.filter(|record| record[key] == *value).cloned().collect()
+        list.filter(|record| record[key] == *value)
+            .cloned()
+            .collect()
     };
     // One image: the same as files with that image alone.
     let id = &set["images"][0]["id"];
@@ -344,7 +364,10 @@ fn a_query_restricts_images_and_both_sides() {
         "annotations": keep(&set["annotations"], "image_id", id),
     });
     let gt = write(&home.path().join("gt.json"), &one);
-    let dt = write(&home.path().join("dt.json"), &keep(&results, "image_id", id));
+    let dt = write(
+        &home.path().join("dt.json"),
+        &keep(&results, "image_id", id),
+    );
     let want = numbers(&mut eval(&gt, &dt));
     let mut command = eval(&case.gt, &case.dt);
     let found = numbers(command.args(["--where", &format!("image.id = {id}")]));
@@ -360,7 +383,11 @@ fn a_query_restricts_images_and_both_sides() {
     assert_eq!(found["per_class"][name], whole["per_class"][name]);
     assert_eq!(found["segm"]["AP"], whole["per_class"][name]["segm_AP"]);
     let others = found["per_class"].as_object().unwrap();
-    assert!(others.iter().all(|(class, of)| class == name || of["segm_AP"] == json!(-1.0)));
+    assert!(
+        others
+            .iter()
+            .all(|(class, of)| class == name || of["segm_AP"] == json!(-1.0))
+    );
     // A measured IoU is asked of predictions alone: recall stays what good masks reach.
     let mut command = eval(&case.gt, &case.dt);
     let found = numbers(command.args(["--where", "measured_iou >= 0.5"]));
@@ -388,26 +415,44 @@ fn refusals_say_what_and_exit() {
         command
     };
     check(&mut rank("luck"), 2, &["mask_iou"]);
-    check(&mut rank("mask_iou"), 1, &["no prediction has a `mask_iou`"]);
+    check(
+        &mut rank("mask_iou"),
+        1,
+        &["no prediction has a `mask_iou`"],
+    );
     let filter = |query: &str| {
         let mut command = eval(&case.gt, &case.dt);
         command.args(["--where", query]);
         command
     };
     check(&mut filter("scroe > 0.5"), 2, &["column 1", "score"]);
-    check(&mut filter("class = nothing_such"), 1, &["--where", "nothing_such"]);
+    check(
+        &mut filter("class = nothing_such"),
+        1,
+        &["--where", "nothing_such"],
+    );
     check(&mut filter("tp > 3"), 2, &["outcome"]);
     let absent = case.gt.with_file_name("absent.json");
     check(&mut eval(&absent, &case.dt), 1, &["absent.json"]);
-    check(&mut eval(&case.gt, &absent), 1, &["absent.json", "--checkpoint"]);
+    check(
+        &mut eval(&case.gt, &absent),
+        1,
+        &["absent.json", "--checkpoint"],
+    );
     check(&mut eval(&case.gt, &case.gt), 1, &["gt.json", "data set"]);
     check(
-        eval(&case.gt, &case.dt).args(["--out"]).arg(case.dt.join("x")),
+        eval(&case.gt, &case.dt)
+            .args(["--out"])
+            .arg(case.dt.join("x")),
         1,
         &["dt.json"],
     );
     let kind = ["--predictions", "x", "--kind", "odd"];
-    check(maskscope("suspects").arg(&case.gt).args(kind), 2, &["missing_label"]);
+    check(
+        maskscope("suspects").arg(&case.gt).args(kind),
+        2,
+        &["missing_label"],
+    );
 }
 
 /// Tags of a page that must close each other, and all text between them.
@@ -420,7 +465,12 @@ fn check_well_formed(page: &str) {
         rest = &rest[end + 1..];
         let name = |tag: &str| tag.split([' ', '\n', '/']).next().unwrap_or("").len();
         if let Some(closed) = tag.strip_prefix('/') {
-            assert_eq!(open.pop(), Some(closed), "</{closed}> before {}", &rest[..60.min(rest.len())]);
+            assert_eq!(
+                open.pop(),
+                Some(closed),
+                "</{closed}> before {}",
+                &rest[..60.min(rest.len())]
+            );
         } else if !tag.ends_with('/') {
             let name = &tag[..name(tag)];
             open.push(name);
@@ -455,7 +505,10 @@ fn the_report_stands_alone_and_its_tables_have_every_row() {
     files.sort();
     let ours = ["analysis.json", "images.csv", "left_out.csv", "matches.csv"];
     assert_eq!(files[..4], ours);
-    assert_eq!(files[4..], ["mine.txt", "numbers.json", "report.html", "truths.csv"]);
+    assert_eq!(
+        files[4..],
+        ["mine.txt", "numbers.json", "report.html", "truths.csv"]
+    );
     let read = |file: &str| std::fs::read_to_string(out.join(file)).unwrap();
     assert_eq!(read("mine.txt"), "of somebody else");
     let kept: Value = serde_json::from_str(&read("numbers.json")).unwrap();
@@ -468,9 +521,17 @@ fn the_report_stands_alone_and_its_tables_have_every_row() {
         assert!(!page.contains(outside), "{outside}");
     }
     assert!(!page.contains("<b>&"), "the image's name is escaped");
-    assert!(!page.contains("<script>alert"), "the category's name is escaped");
+    assert!(
+        !page.contains("<script>alert"),
+        "the category's name is escaped"
+    );
     assert!(page.contains("a&lt;b&gt;&amp;&quot;c&quot;&#39;,d.png"));
-    for part in ["COCO numbers", "Precision and recall", "Confusion matrix", "0.323"] {
+    for part in [
+        "COCO numbers",
+        "Precision and recall",
+        "Confusion matrix",
+        "0.323",
+    ] {
         assert!(page.contains(part), "{part}");
     }
 
@@ -483,35 +544,51 @@ fn the_report_stands_alone_and_its_tables_have_every_row() {
     assert_eq!(truths.len(), 1 + count(&set["annotations"]));
     for table in [&images, &matches, &truths] {
         assert!(table.iter().all(|row| row.len() == table[0].len()));
-        assert!(table.iter().any(|row| row.iter().any(|field| field == name)));
+        assert!(
+            table
+                .iter()
+                .any(|row| row.iter().any(|field| field == name))
+        );
     }
     check_matches(&case, &images, &matches);
 }
 
 /// Counts and matches of the tables are those of pycocotools.
 fn check_matches(case: &Case, images: &[Vec<String>], matches: &[Vec<String>]) {
-    let column = |table: &[Vec<String>], name: &str| table[0].iter().position(|c| c == name).unwrap();
-    let cells = case.expected["segm_by_mask_score"]["images"].as_array().unwrap();
+    let column =
+        |table: &[Vec<String>], name: &str| table[0].iter().position(|c| c == name).unwrap();
+    let cells = case.expected["segm_by_mask_score"]["images"]
+        .as_array()
+        .unwrap();
     let all = || cells.iter().filter(|cell| cell["area"] == "all");
     let count = |list: &Value, keep: &dyn Fn(usize, u64) -> bool| {
         let list = list.as_array().unwrap().iter().enumerate();
-        list.filter(|(at, id)| keep(*at, id.as_u64().unwrap())).count()
+        list.filter(|(at, id)| keep(*at, id.as_u64().unwrap()))
+            .count()
     };
     let tp: usize = all()
         .map(|cell| {
             let ignored = cell["dt_ignore"][0].as_array().unwrap();
-            count(&cell["dt_matches"][0], &|at, id| id != 0 && ignored[at] == json!(0))
+            count(&cell["dt_matches"][0], &|at, id| {
+                id != 0 && ignored[at] == json!(0)
+            })
         })
         .sum();
     let sum = |name: &str| -> usize {
         let at = column(images, name);
-        images[1..].iter().map(|row| row[at].parse::<usize>().unwrap()).sum()
+        images[1..]
+            .iter()
+            .map(|row| row[at].parse::<usize>().unwrap())
+            .sum()
     };
     assert!(tp > 0);
     assert_eq!(sum("tp"), tp);
     for (name, threshold) in [("annotation_50", 0), ("annotation_75", 5)] {
         let at = column(matches, name);
-        let mut got: Vec<u64> = matches[1..].iter().filter_map(|row| row[at].parse().ok()).collect();
+        let mut got: Vec<u64> = matches[1..]
+            .iter()
+            .filter_map(|row| row[at].parse().ok())
+            .collect();
         let mut want: Vec<u64> = all()
             .flat_map(|cell| cell["dt_matches"][threshold].as_array().unwrap().clone())
             .filter_map(|id| id.as_u64().filter(|&id| id != 0))
@@ -582,11 +659,23 @@ fn suspects_are_listed_with_reasons() {
     let list = found["suspects"].as_array().unwrap();
     let of = |kind: &str| list.iter().filter(|row| row["kind"] == kind).count();
     assert_eq!((of("missing_label"), of("missed_object")), (1, 2));
-    let missing = list.iter().find(|row| row["kind"] == "missing_label").unwrap();
-    assert_eq!((&missing["file"], &missing["class"]), (&json!("one.png"), &json!("cup")));
-    assert_eq!((&missing["score"], &missing["prediction"]), (&json!(0.95), &json!(0)));
+    let missing = list
+        .iter()
+        .find(|row| row["kind"] == "missing_label")
+        .unwrap();
+    assert_eq!(
+        (&missing["file"], &missing["class"]),
+        (&json!("one.png"), &json!("cup"))
+    );
+    assert_eq!(
+        (&missing["score"], &missing["prediction"]),
+        (&json!(0.95), &json!(0))
+    );
     assert!(found["without_mask_iou"].is_string());
-    let severities: Vec<f64> = list.iter().map(|row| row["severity"].as_f64().unwrap()).collect();
+    let severities: Vec<f64> = list
+        .iter()
+        .map(|row| row["severity"].as_f64().unwrap())
+        .collect();
     assert!(severities.is_sorted_by(|a, b| a >= b));
 
     let (code, stdout, stderr) = run(suspects().args(["--limit", "1"]));
@@ -594,9 +683,17 @@ fn suspects_are_listed_with_reasons() {
     assert_eq!(stdout.lines().count(), 1, "{stdout}");
     assert!(stderr.contains("2 more"), "{stderr}");
     let only = done(suspects().args(["--kind", "missed_object"]));
-    assert_eq!(only.lines().filter(|line| line.contains("missed_object")).count(), 2);
+    assert_eq!(
+        only.lines()
+            .filter(|line| line.contains("missed_object"))
+            .count(),
+        2
+    );
     let bowls = done(suspects().args(["--where", "class = bowl"]));
-    assert!(bowls.contains("annotation 6") && !bowls.contains("annotation 5"), "{bowls}");
+    assert!(
+        bowls.contains("annotation 6") && !bowls.contains("annotation 5"),
+        "{bowls}"
+    );
 }
 
 /// A set of pictures whose ground truth is what the fixture model finds on them.
@@ -607,7 +704,9 @@ fn a_checkpoint_is_run_and_its_predictions_are_kept() {
     let images: Value = (0..3)
         .map(|n| json!({"id": n + 4, "width": 150, "height": 120, "file_name": format!("{n:03}.png")}))
         .collect();
-    let categories: Value = (0..3).map(|n| json!({"id": 7 * n + 2, "name": format!("c{n}")})).collect();
+    let categories: Value = (0..3)
+        .map(|n| json!({"id": 7 * n + 2, "name": format!("c{n}")}))
+        .collect();
     let set = |annotations: Value| {
         let set = json!({"images": images, "categories": categories, "annotations": annotations});
         write(&home.path().join("photos/labels.json"), &set)
@@ -617,7 +716,14 @@ fn a_checkpoint_is_run_and_its_predictions_are_kept() {
         let mut command = maskscope("eval");
         command.arg("--checkpoint");
         command.arg(fixtures::folder("tiny_pytorch_style").join("model.pth"));
-        command.args(["--set", "img_width=160", "--set", "img_height=128", "--device", "cpu"]);
+        command.args([
+            "--set",
+            "img_width=160",
+            "--set",
+            "img_height=128",
+            "--device",
+            "cpu",
+        ]);
         command.arg(gt).arg("--images").arg(&photos);
         command
     };

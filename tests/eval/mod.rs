@@ -1,8 +1,8 @@
 //! COCO evaluation against files that pycocotools made and against an evaluator written for nothing but clarity.
 
 mod adapter;
-pub pub mod bad_input;
-pub pub mod case;
+pub mod bad_input;
+pub mod case;
 mod generator;
 mod golden;
 mod parity;
