@@ -301,6 +301,50 @@ fn synth_writes_a_set_and_never_over_something() {
 }
 
 #[test]
+fn check_reports_a_set_s_health() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("set.json");
+    let annotation = |id: u32, category: u32| {
+        format!(
+            "{{\"id\": {id}, \"image_id\": 1, \"category_id\": {category}, \"area\": 4, \"bbox\": [1, 1, 2, 2]}}"
+        )
+    };
+    let annotations: Vec<String> = (0..8).map(|id| annotation(id, 1 + id / 7)).collect();
+    let json = format!(
+        "{{\"images\": [{{\"id\": 1, \"file_name\": \"a.png\", \"width\": 9, \"height\": 9}}],\n\
+         \"categories\": [{{\"id\": 1, \"name\": \"x\"}}],\n\"annotations\": [{}]}}",
+        annotations.join(",\n")
+    );
+    std::fs::write(&path, json).unwrap();
+    let (code, stdout, stderr) = run(maskscope(&["check"]).arg(&path));
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    for part in [
+        "1 images, 8 annotations (1 left out), 1 categories",
+        "Annotation id 0: pycocotools would miscount: 1",
+        "and 2 more",
+        "10:1: annotation 7 of a.png: category 2 is not in the set",
+        "2 errors, 8 warnings, 0 notes",
+    ] {
+        assert!(stdout.contains(part), "{part}: {stdout}");
+    }
+    let (code, stdout, stderr) = run(maskscope(&["check", "--json"]).arg(&path));
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(report["findings"].as_array().unwrap().len(), 10);
+    assert_eq!(report["counts"][0]["kind"], "unknown-category");
+    assert_eq!(report["findings"][0]["line"], 10);
+
+    std::fs::write(&path, "{\"images\": [").unwrap();
+    let stderr = failed(maskscope(&["check"]).arg(&path));
+    assert!(
+        stderr.contains("line 1, column 12") && stderr.contains("set.json"),
+        "{stderr}"
+    );
+    let stderr = failed(maskscope(&["check", "--images", "/no/such/folder"]).arg(&path));
+    assert!(stderr.contains("--images"), "{stderr}");
+}
+
+#[test]
 fn a_missing_checkpoint_is_told_once() {
     let folder = tempfile::tempdir().unwrap();
     let photo = folder.path().join("photo.png");

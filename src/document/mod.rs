@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use crate::structures::Rle;
 
+pub use crate::eval;
 pub use crate::jobs::images;
 pub use crate::jobs::infer::{ImageTask, ModelRequest, ModelSummary};
 pub use crate::jobs::logging;

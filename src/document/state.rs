@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use super::evaluation::{Attaching, Evaluator, Second};
+use super::evaluation::{Analyst, Attaching, Evaluator, Second};
 use super::filter::{EvaluationFields, FilterInput, GroundTruth};
 use super::open::{self, OpenError, Opened};
 use super::ranking::RankBy;
@@ -134,6 +134,7 @@ pub struct Document {
     pub(super) dataset: Option<Arc<Dataset>>,
     pub(super) attaching: Option<Attaching>,
     pub(super) evaluator: Option<Evaluator>,
+    pub(super) analyst: Option<Analyst>,
     pub(super) second: Option<Second>,
     pub(super) predictions_path: Option<PathBuf>,
     /// Changes whenever predictions or classes change.
@@ -167,6 +168,7 @@ impl Document {
             dataset: None,
             attaching: None,
             evaluator: None,
+            analyst: None,
             second: None,
             predictions_path: None,
             predictions_number: 0,
@@ -374,6 +376,7 @@ impl Document {
             (opened.dataset.clone()).and_then(|dataset| TruthKeeper::new(dataset, wake()).ok());
         self.evaluator =
             (opened.dataset.clone()).and_then(|dataset| Evaluator::new(dataset, wake()).ok());
+        self.analyst = Analyst::new(wake()).ok();
         self.dataset = opened.dataset;
         self.source = Some(opened.source);
         self.changed();
@@ -393,6 +396,7 @@ impl Document {
         self.dataset = None;
         self.attaching = None;
         self.evaluator = None;
+        self.analyst = None;
         self.second = None;
         self.predictions_path = None;
         self.evaluation = None;

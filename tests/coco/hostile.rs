@@ -62,7 +62,7 @@ fn deep_nesting_costs_its_record_at_most() {
     ));
     let error = Dataset::open(&path).err().unwrap().to_string();
     assert!(
-        error.contains("expected the bracket that was opened (line 4"),
+        error.contains("ends in the middle") && error.contains("line 4, column 100065"),
         "{error}"
     );
 }

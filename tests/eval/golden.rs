@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde_json::Value;
 
 use super::case::{
@@ -247,14 +248,14 @@ fn engine_equals_pycocotools() {
 #[test]
 fn slow_evaluator_equals_pycocotools_and_the_engine() {
     let answers = answers();
-    for expected in &answers {
+    answers.par_iter().for_each(|expected| {
         let slow = slow::evaluate(&expected.case, expected.question);
         check(expected, &slow);
         if let Some(engine) = adapter::evaluate(&expected.case, expected.question) {
             let wrong = difference(&engine, &slow);
             assert_eq!(wrong, None, "{}", expected.name);
         }
-    }
+    });
     println!("{} answers compared", answers.len());
 }
 

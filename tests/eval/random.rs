@@ -42,7 +42,8 @@ fn engine_equals_the_slow_evaluator() {
             asked.count()
         })
         .sum();
-    let least = 2 * SEEDS.count();
+    // Repeated ids have no pycocotools mode; they occur in few cases.
+    let least = 3 * SEEDS.count();
     assert!(compared >= least, "{compared} compared, not {least}");
     println!("{compared} answers compared");
 }

@@ -54,7 +54,8 @@ pub fn kind_of_json(path: &Path) -> Result<JsonKind, CocoError> {
         .read_to_end(&mut head)
         .map_err(io)?;
     let text = String::from_utf8_lossy(&head);
-    let text = text.trim_start();
+    // Some editors of Windows begin a file with a byte-order mark.
+    let text = text.trim_start_matches('\u{feff}').trim_start();
     if text.starts_with('[') {
         return Ok(JsonKind::Results);
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
-use super::{EvalProgress, EvalSettings, Evaluation, Evaluator};
+use super::{Analysis, EvalProgress, EvalSettings, Evaluation, Evaluator};
 use crate::coco::correspond::{ImageNames, ImageRef, corresponding_labels};
 use crate::coco::dataset::Dataset;
 use crate::coco::{CocoError, predictions};
@@ -311,6 +311,55 @@ impl Document {
         }
     }
 
+    /// What is learnt from the latest evaluation of the shown predictions; it may be of an earlier one while
+    /// `analysis_progress` says so.
+    pub fn analysis(&self) -> Option<&Analysis> {
+        self.analyst.as_ref()?.latest()
+    }
+
+    /// Share of a new analysis that is done, 0..1; `None` where none is under way.
+    pub fn analysis_progress(&self) -> Option<f32> {
+        self.analyst.as_ref()?.progress()
+    }
+
+    /// Lets the analysis follow the evaluations that are done.
+    fn take_analysis(&mut self) {
+        let Some(analyst) = &mut self.analyst else {
+            return;
+        };
+        if analyst.poll() {
+            let fields = analyst
+                .latest()
+                .map(|analysis| Arc::clone(&analysis.fields));
+            let is_new = match (&fields, self.evaluation_fields()) {
+                (Some(new), Some(old)) => !Arc::ptr_eq(new, old),
+                _ => fields.is_some(),
+            };
+            if is_new {
+                self.set_evaluation(fields);
+            }
+        }
+        let done = |evaluator: &Evaluator| match evaluator.progress() {
+            None => evaluator.latest().cloned(),
+            Some(_) => None,
+        };
+        let Some(first) = self.evaluator.as_ref().and_then(done) else {
+            return;
+        };
+        let second = self
+            .second
+            .as_ref()
+            .and_then(|second| second.evaluator.as_ref());
+        let second = match second.map(done) {
+            Some(None) => return, // under way
+            Some(Some(second)) => Some(second),
+            None => None,
+        };
+        if let Some(analyst) = &mut self.analyst {
+            analyst.ask(&first, second.as_ref());
+        }
+    }
+
     pub(in crate::document) fn take_evaluations(&mut self) {
         let second = self
             .second
@@ -319,5 +368,6 @@ impl Document {
         for evaluator in self.evaluator.iter_mut().chain(second) {
             evaluator.poll();
         }
+        self.take_analysis();
     }
 }

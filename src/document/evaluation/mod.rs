@@ -1,6 +1,7 @@
 //! Evaluation of what is open, in the background: made once for a set and its predictions, renewed from the ranking or
 //! the matches on when a ranking, the threshold or the filter changes.
 
+mod analysis;
 mod attach;
 mod worker;
 
@@ -12,6 +13,8 @@ use crate::eval::{
 };
 use crate::structures::ranking::RankBy;
 
+pub(super) use analysis::Analyst;
+pub use analysis::{Analysis, Comparison};
 pub(super) use attach::Attaching;
 pub use attach::{Second, Side};
 pub(super) use worker::Evaluator;

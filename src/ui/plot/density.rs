@@ -77,6 +77,9 @@ pub struct Counts {
     pub cells: Vec<u32>,
     /// The largest of them.
     pub most: u32,
+    /// What nearly all cells with points stay at or below: where many points have one value, such as an IoU of 0, a few
+    /// cells hold far more than all others, which would then look alike.
+    pub high: u32,
     /// Per bar of x.
     pub x_bars: Vec<u32>,
     /// Per bar of y.
@@ -131,6 +134,7 @@ impl Bins {
         counts.x_bars.clear();
         counts.x_bars.resize(self.x.bars().count, 0);
         counts.most = counts.cells.iter().copied().max().unwrap_or(0);
+        counts.high = high(&counts.cells, counts.most);
         for (row, cells) in counts.cells.chunks_exact(width).enumerate() {
             for (column, &cell) in columns.iter_mut().zip(cells) {
                 *column += cell;
@@ -144,26 +148,47 @@ impl Bins {
     }
 }
 
-/// Colours of counts on a logarithmic scale: 1 is the first of the ramp, `most` the last, 0 is clear.
+/// One cell of so many with points may exceed [`Counts::high`].
+const EXCEEDING: usize = 200;
+
+fn high(cells: &[u32], most: u32) -> u32 {
+    let mut cells_with = [0usize; TABLE as usize];
+    for &count in cells {
+        if let Some(cells) = cells_with.get_mut(count as usize) {
+            *cells += 1;
+        }
+    }
+    let filled = cells.len() - cells_with[0];
+    let enough = filled - filled / EXCEEDING;
+    let mut seen = 0;
+    let found = cells_with.iter().enumerate().skip(1).find(|(_, cells)| {
+        seen += **cells;
+        seen >= enough
+    });
+    // Where the cells are fuller than the table is long, all of them count.
+    found.map_or(most, |(count, _)| count as u32).min(most)
+}
+
+/// Colours of counts on a logarithmic scale: 1 is the first of the ramp, `high` and more the last, 0 is clear.
 pub struct Ramp {
     /// Colours of counts below its length.
     table: Vec<Color32>,
     stops: [Color32; 3],
-    most: u32,
+    high: u32,
 }
 
 /// Counts with a colour ready; larger ones are rare.
 const TABLE: u32 = 1024;
 
 impl Ramp {
-    /// A ramp up to `most`.
-    pub fn new(stops: [Color32; 3], most: u32) -> Self {
+    /// A ramp up to `high`.
+    pub fn new(stops: [Color32; 3], high: u32) -> Self {
         let mut ramp = Self {
             table: Vec::new(),
             stops,
-            most,
+            high,
         };
-        ramp.table = (0..=most.min(TABLE))
+        ramp.table = (0..=high.min(TABLE))
             .map(|count| ramp.compute(count))
             .collect();
         ramp
@@ -179,7 +204,7 @@ impl Ramp {
         if count == 0 {
             return Color32::TRANSPARENT;
         }
-        let share = (count as f32).ln() / (self.most.max(2) as f32).ln();
+        let share = (count as f32).ln() / (self.high.max(2) as f32).ln();
         let [low, middle, high] = self.stops;
         if share < 0.5 {
             low.lerp_to_gamma(middle, 2.0 * share)
@@ -287,6 +312,9 @@ mod tests {
                 assert_eq!((counts.total, &counts.x_bars), (total, &bars));
                 assert_eq!(counts.y_bars.iter().sum::<u32>() as usize, total);
                 assert_eq!(counts.most, cells.iter().copied().max().unwrap());
+                let above = cells.iter().filter(|&&count| count > counts.high).count();
+                let filled = cells.iter().filter(|&&count| count > 0).count();
+                assert!(above * EXCEEDING <= filled, "{above} of {filled}");
                 assert_eq!(total > 0, xs.min < 1.0);
             }
         }
@@ -330,6 +358,13 @@ mod tests {
         assert_eq!(ramp.colour(1), stops[0]);
         assert_eq!(ramp.colour(100), stops[1]);
         assert_eq!(ramp.colour(10_000), stops[2]);
+        assert_eq!(ramp.colour(1_000_000), stops[2]);
+        // A cell among many that holds far more than the others does not make them alike.
+        let mut cells: Vec<u32> = (0..1000).map(|i| i % 20).collect();
+        cells[7] = 50_000;
+        assert_eq!(high(&cells, 50_000), 19);
+        assert_eq!(high(&[0, 0], 0), 0);
+        assert_eq!(high(&[5000, 6000, 7000], 7000), 7000);
         assert_eq!(Ramp::new(stops, 1).colour(1), stops[0]);
         let axis = CellAxis::covering(Range { min: 0.0, max: 1.5 }, 1.0);
         let bins = Bins { x: axis, y: axis };

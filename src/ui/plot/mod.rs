@@ -43,6 +43,9 @@ fn nothing(ui: &Ui, area: Rect, text: &str) {
     let width = (area.width() - 4.0 * theme::GRID).max(theme::GRID);
     let galley = ui.painter().layout(text.to_owned(), font, c.weak, width);
     let at = Align2::CENTER_CENTER.align_size_within_rect(galley.size(), area);
+    let around = at.expand(2.0 * theme::GRID);
+    ui.painter()
+        .rect_filled(around, f32::from(theme::RADIUS), c.panel);
     ui.painter().galley(at.min, galley, c.weak);
 }
 

@@ -8,7 +8,7 @@ use crate::ui::{fonts, icons, theme};
 /// Height of a tile.
 const HEIGHT: f32 = 58.0;
 /// Size of the number.
-const FIGURE: f32 = 20.0;
+const FIGURE: f32 = 18.0;
 
 /// Which way is better.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Stat<'_> {
         let painter = ui.painter();
         painter.rect_filled(rect, f32::from(theme::RADIUS), fill);
         super::focus_frame(ui, &response, rect);
-        let inner = rect.shrink2(vec2(2.5 * theme::GRID, 2.0 * theme::GRID));
+        let inner = rect.shrink(2.0 * theme::GRID);
         let small = FontId::proportional(theme::SMALL);
         let label = inner.left_top() + vec2(0.0, theme::SMALL / 2.0 + 1.0);
         crate::ui::widgets::elided(ui, label, inner.right(), self.label, &small, c.weak);
@@ -60,23 +60,30 @@ impl Stat<'_> {
         let foot = inner.left_bottom();
         let colour = if self.value.is_some() { c.text } else { c.weak };
         let used = painter.text(foot, Align2::LEFT_BOTTOM, self.value_text(), figure, colour);
-        if let Some((delta, change)) = self.delta() {
-            let text = format!("{} {delta}", change.icon());
-            let colour = change.colour(c);
-            let galley = painter.layout_no_wrap(text, small, colour);
-            // Beside the number where there is room for it.
-            let left = used.right() + 2.0 * theme::GRID;
-            if left + galley.size().x <= rect.right() - theme::GRID {
-                let at = inner.right_bottom() - galley.size() - vec2(0.0, 2.0);
-                painter.galley(at, galley, colour);
-            }
-        }
+        self.paint_delta(ui, inner.right_bottom(), used.right() + 1.5 * theme::GRID);
         response.on_hover_ui(|ui| {
             ui.label(spoken);
             if !self.hint.is_empty() {
                 ui.label(self.hint);
             }
         })
+    }
+
+    /// At the right end; where the number leaves too little room, without the arrow: the sign says the direction too.
+    fn paint_delta(&self, ui: &Ui, end: egui::Pos2, from: f32) {
+        let Some((delta, change)) = self.delta() else {
+            return;
+        };
+        let colour = change.colour(theme::colours(ui));
+        for text in [format!("{} {delta}", change.icon()), delta] {
+            let font = FontId::proportional(theme::SMALL);
+            let galley = ui.painter().layout_no_wrap(text, font, colour);
+            let at = end - galley.size() - vec2(0.0, 2.0);
+            if at.x >= from {
+                ui.painter().galley(at, galley, colour);
+                return;
+            }
+        }
     }
 
     fn value_text(&self) -> String {
@@ -170,7 +177,7 @@ mod tests {
             assert_eq!(stat.spoken(), expected);
         };
         check(
-            Some(0.4745),
+            Some(0.4746),
             Some(0.46),
             Better::Higher,
             "AP 0.475, +0.015, better",

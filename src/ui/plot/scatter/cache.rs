@@ -120,10 +120,10 @@ impl Cache {
         }
         self.drawn = Some((key, dark));
         let c = theme::colours(ui);
-        let rest = Ramp::new(c.density, self.all.most);
+        let rest = Ramp::new(c.density, self.all.high);
         let over = Ramp::new(
             c.brushed_density,
-            self.lit.as_ref().map_or(0, |lit| lit.most),
+            self.lit.as_ref().map_or(0, |lit| lit.high),
         );
         let dimmed = if self.lit.is_some() { DIMMED } else { 1.0 };
         let image = picture(

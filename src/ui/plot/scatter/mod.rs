@@ -158,7 +158,7 @@ impl Scatter<'_> {
     }
 
     fn show_inside(&self, ui: &mut Ui, state: &mut ScatterState) -> ScatterResponse {
-        self.tools(ui, state);
+        let free = self.tools(ui, state);
         let size = ui.available_size().max(vec2(120.0, 100.0));
         let (area, response) = ui.allocate_exact_size(size, Sense::click_and_drag());
         let axes = self.axes();
@@ -189,6 +189,7 @@ impl Scatter<'_> {
             .update(ui, self, state.brush.as_ref(), &layout.plane);
         let brushed = state.cache.brushed();
         self.paint(ui, &response, &axes, &layout, state, hovered, brushed);
+        self.caption(ui, free, &state.cache);
         self.info(ui, &response, &axes, state, brushed);
         ScatterResponse {
             hovered: hovered.map(|(number, _)| number),
@@ -234,9 +235,9 @@ impl Scatter<'_> {
         }
     }
 
-    /// The tools, and what shows all again.
-    fn tools(&self, ui: &mut Ui, state: &mut ScatterState) {
-        ui.horizontal(|ui| {
+    /// The tools, and what shows all again. Returns what is free between them.
+    fn tools(&self, ui: &mut Ui, state: &mut ScatterState) -> Rect {
+        let row = ui.horizontal(|ui| {
             ui.set_height(TOOLS);
             ui.spacing_mut().item_spacing.x = theme::GRID;
             for (tool, label, hint) in Tool::ALL {
@@ -256,8 +257,11 @@ impl Scatter<'_> {
                         state.view.reset();
                     }
                 }
-            });
+                ui.available_rect_before_wrap()
+            })
+            .inner
         });
+        row.inner
     }
 
     /// Number and place of the point under the pointer.

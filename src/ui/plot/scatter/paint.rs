@@ -11,7 +11,7 @@ use crate::ui::plot::axes::{Axes, Plane};
 use crate::ui::plot::density::CellAxis;
 use crate::ui::plot::points::bit;
 use crate::ui::plot::region::{Region, screen_bounds};
-use crate::ui::{plot, theme};
+use crate::ui::{plot, theme, widgets};
 
 /// Radius of a dot.
 const DOT: f32 = 2.0;
@@ -53,7 +53,6 @@ impl Scatter<'_> {
             None => self.dots(ui, plane, cache),
         }
         self.histograms(ui, layout, cache);
-        self.caption(ui, plane, cache);
         if let Some(region) = &state.brush {
             self.brush(ui, plane, region, brushed);
         }
@@ -140,34 +139,27 @@ impl Scatter<'_> {
         );
     }
 
-    /// What density counts, and how many points are nowhere.
-    fn caption(&self, ui: &Ui, plane: &Plane, cache: &Cache) {
+    /// What density counts, and how many points are nowhere; at the right end of what the tools leave free.
+    pub(super) fn caption(&self, ui: &Ui, free: Rect, cache: &Cache) {
         let c = theme::colours(ui);
         let mut parts = Vec::new();
         if cache.is_dense() {
             let most = thousands(cache.all.most as usize);
-            parts.push(format!(
-                "density of {}, up to {most} a cell",
-                self.counted(cache.all.total)
-            ));
+            let all = self.counted(cache.all.total);
+            parts.push(format!("density of {all}, up to {most} a cell"));
         }
         let nowhere = self.points.len() - self.points.placed();
         if nowhere > 0 {
             parts.push(format!("{} without both values", thousands(nowhere)));
         }
-        if parts.is_empty() {
-            return;
-        }
-        let at = plane.frame.right_bottom() - vec2(6.0, 5.0);
         let font = FontId::proportional(theme::SMALL);
-        label(
-            ui,
-            at,
-            Align2::RIGHT_BOTTOM,
-            &parts.join(" · "),
-            &font,
-            c.weak,
-        );
+        let text = parts.join(" · ");
+        let galley = ui
+            .painter()
+            .layout_no_wrap(text.clone(), font.clone(), c.weak);
+        let left = (free.right() - 2.0 * theme::GRID - galley.size().x).max(free.left());
+        let at = pos2(left, free.center().y);
+        widgets::elided(ui, at, free.right(), &text, &font, c.weak);
     }
 
     fn brush(&self, ui: &Ui, plane: &Plane, region: &Region, brushed: usize) {
@@ -290,19 +282,40 @@ fn bars(
 ) {
     let c = theme::colours(ui);
     let painter = ui.painter().with_clip_rect(clip.intersect(ui.clip_rect()));
-    let most = counts[0]
-        .and_then(|all| all.iter().max())
-        .copied()
-        .unwrap_or(0)
-        .max(1);
+    let top = bar_top(counts[0].map_or(&[], Vec::as_slice));
     for (counts, colour) in counts.into_iter().zip([c.track, c.brush]) {
         for (bar, &count) in counts.into_iter().flatten().enumerate() {
+            let share = count as f32 / top as f32;
             if count > 0 {
-                let share = count as f32 / most as f32;
-                painter.rect_filled(rect(axis, bar, share).shrink(0.5), 0.0, colour);
+                painter.rect_filled(rect(axis, bar, share.min(1.0)).shrink(0.5), 0.0, colour);
+            }
+            if share > 1.0 {
+                // A cut through the bar: it would be longer.
+                let [from, to] = CUT.map(|at| rect(axis, bar, at));
+                let both = from.union(to);
+                let cut = if from.height() == to.height() {
+                    Rect::from_min_max(pos2(from.right(), both.top()), both.max)
+                } else {
+                    Rect::from_min_max(both.min, pos2(both.right(), from.top()))
+                };
+                painter.rect_filled(cut, 0.0, c.panel);
             }
         }
     }
+}
+
+/// Where bars that are too long are cut, in parts of the longest.
+const CUT: [f32; 2] = [0.80, 0.86];
+/// The longest bar is at most so many times as long as all but the longest tenth.
+const LONGEST: u32 = 3;
+
+/// The count of a bar of full length: where many points have one value, such as an IoU of 0, the others must not vanish.
+fn bar_top(counts: &[u32]) -> u32 {
+    let mut filled: Vec<u32> = counts.iter().copied().filter(|&count| count > 0).collect();
+    filled.sort_unstable();
+    let most = filled.last().copied().unwrap_or(1);
+    let usual = filled.get(filled.len() * 9 / 10).copied().unwrap_or(most);
+    most.min(usual.saturating_mul(LONGEST))
 }
 
 /// Text on the data, with the panel's colour below so that it can be read.
@@ -318,4 +331,21 @@ fn label(ui: &Ui, at: Pos2, align: Align2, text: &str, font: &FontId, colour: Co
         below,
     );
     ui.painter().galley(rect.min, galley, colour);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bar_top;
+
+    #[test]
+    fn one_long_bar_does_not_shorten_the_others() {
+        let mut counts = vec![10; 30];
+        assert_eq!(bar_top(&counts), 10);
+        counts[3] = 25;
+        assert_eq!(bar_top(&counts), 25);
+        counts[3] = 5000;
+        assert_eq!(bar_top(&counts), 30);
+        assert_eq!(bar_top(&[0, 0]), 1);
+        assert_eq!(bar_top(&[7]), 7);
+    }
 }
