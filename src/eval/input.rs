@@ -120,6 +120,8 @@ pub struct EvalInput {
     pub left_out: Vec<LeftOut>,
     /// All that take no part.
     pub left_out_count: usize,
+    /// Whether a mask of the set is read otherwise than it stands in the JSON; `coco::check` tells which and how.
+    pub is_altered: bool,
 }
 
 /// One image with what is known of it, for an input that no COCO file stands behind.
@@ -236,6 +238,7 @@ pub fn build(
         let Some(image) = dataset.images().get(position) else {
             continue;
         };
+        input.is_altered |= annotations.is_altered;
         for reason in annotations.dropped {
             input.leave_out(Subject::Set, image.file_name.clone(), reason);
         }

@@ -155,8 +155,8 @@ impl Dataset {
     pub fn annotations(&self, image: usize) -> Annotations {
         self.read_annotations(image)
             .unwrap_or_else(|error| Annotations {
-                kept: Vec::new(),
                 dropped: vec![error.to_string()],
+                ..Annotations::default()
             })
     }
 
@@ -176,7 +176,10 @@ impl Dataset {
         for head in self.heads_of(image) {
             self.read_span(head.span, &mut record)?;
             match annotation::read(head, &record, of, &self.classes) {
-                Ok(annotation) => found.kept.push(annotation),
+                Ok((annotation, is_altered)) => {
+                    found.kept.push(annotation);
+                    found.is_altered |= is_altered;
+                }
                 Err(reason) => found.dropped.push(format!(
                     "annotation {} of {}: {reason}",
                     head.id, of.file_name

@@ -330,7 +330,8 @@ impl IdZero {
     }
 
     /// The notice.
-    pub(super) fn sentence(&self, request: &EvaluateRequest) -> String {
+    pub(super) fn sentence(&self, request: &EvaluateRequest, place: Option<&str>) -> String {
+        let place = place.map_or_else(String::new, |place| format!("{place}: "));
         let both = |name: &str, aps: Option<[f64; 2]>| {
             aps.map(|[ours, theirs]| format!("{name} AP {ours:.4} against {theirs:.4}"))
         };
@@ -341,11 +342,11 @@ impl IdZero {
         let aps = aps.join(", ");
         if request.pycocotools_ids {
             format!(
-                "annotation id 0: counted as unmatched, as pycocotools does (--pycocotools-ids); right would be {aps}"
+                "{place}annotation id 0: counted as unmatched, as pycocotools does (--pycocotools-ids); right would be {aps}"
             )
         } else {
             format!(
-                "annotation id 0: pycocotools would miscount: it takes a match with that annotation for none; {aps} (--pycocotools-ids counts like it)"
+                "{place}annotation id 0: pycocotools would miscount: it takes a match with that annotation for none; {aps} (--pycocotools-ids counts like it)"
             )
         }
     }

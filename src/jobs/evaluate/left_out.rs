@@ -24,6 +24,8 @@ pub(super) struct Remarks {
     pub left_out: Vec<LeftOutEntry>,
     pub left_out_count: usize,
     pub notes: Vec<String>,
+    /// The first annotation with the id 0.
+    pub id_zero: Option<String>,
 }
 
 /// Gathers the remarks on both sides. The set is looked through once more only where something of it was left out.
@@ -36,7 +38,7 @@ pub(super) fn remarks(
     let mut found = Remarks {
         left_out: std::mem::take(&mut source.left_out),
         left_out_count: source.left_out_count,
-        notes: Vec::new(),
+        ..Remarks::default()
     };
     let mut of_set = Vec::new();
     for (kind, input) in kinds.inputs() {
@@ -54,8 +56,9 @@ pub(super) fn remarks(
         // Two lists of predictions meet the same annotations.
         of_set = set;
     }
+    let is_altered = kinds.inputs().iter().any(|(_, input)| input.is_altered);
     let has_zero = kinds.id_zero.is_some();
-    if !of_set.is_empty() || !dataset.notes().is_empty() || has_zero {
+    if !of_set.is_empty() || !dataset.notes().is_empty() || is_altered || has_zero {
         found.set(dataset, &of_set, teller)?;
     }
     found.left_out.truncate(KEPT);
@@ -127,6 +130,8 @@ impl Remarks {
             };
             self.left_out.push(entry(what, left_out.reason.clone()));
         }
+        let zero = report.of(check::Kind::AnnotationIdZero).first();
+        self.id_zero = zero.map(|zero| format!("{}, {}", json.display(), placed(zero)));
         for kind in check::Kind::ALL.iter().filter(|kind| alters(**kind)) {
             if let Some(first) = report.of(*kind).first() {
                 self.notes
@@ -150,7 +155,6 @@ fn alters(kind: check::Kind) -> bool {
         kind,
         K::RepeatedImageId
             | K::RepeatedAnnotationId
-            | K::AnnotationIdZero
             | K::RepeatedCategoryId
             | K::RepeatedKey
             | K::AlteredField

@@ -167,7 +167,13 @@ pub fn evaluate(
         .collect();
     notes.extend(source.notes);
     notes.extend(remarks.notes);
-    notes.extend(found.id_zero.as_ref().map(|ids| ids.sentence(request)));
+    let zero = remarks.id_zero.as_deref();
+    notes.extend(
+        found
+            .id_zero
+            .as_ref()
+            .map(|ids| ids.sentence(request, zero)),
+    );
     Ok(Evaluated {
         set: dataset.json().to_owned(),
         sources: source.files,
