@@ -225,6 +225,7 @@ pub fn build(
     };
     let order = evaluated_images(dataset.images(), &mut input);
     let by_position = place_predictions(dataset, predicted, &mut input);
+    let order = with_size(order, dataset, &by_position, &mut input);
     let labels = label_map(predicted, &mut input);
     let done = std::sync::atomic::AtomicUsize::new(0);
     let annotations: Vec<_> = order
@@ -276,6 +277,38 @@ fn evaluated_images(images: &[DatasetImage], input: &mut EvalInput) -> Vec<usize
     });
     order
 }
+
+/// Without a size there is no mask to compare with: such an image is left out with what is annotated and predicted on it.
+fn with_size(
+    order: Vec<usize>,
+    dataset: &Dataset,
+    by_position: &Placed<'_>,
+    input: &mut EvalInput,
+) -> Vec<usize> {
+    let images = dataset.images();
+    let (sized, without): (Vec<usize>, Vec<usize>) = order
+        .into_iter()
+        .partition(|&position| images[position].declared.is_some());
+    for position in without {
+        let image = &images[position];
+        let what = format!("image {} ({})", image.id, image.file_name);
+        input.leave_out(Subject::Set, what.clone(), NO_SIZE);
+        for head in dataset.heads_of(position) {
+            let what = format!("annotation {} of {}", head.id, image.file_name);
+            input.leave_out(Subject::Set, what, NO_SIZE);
+        }
+        let lists = by_position.get(&position).into_iter().flatten();
+        let count: usize = lists.map(|list| list.len()).sum();
+        if count > 0 {
+            let subject = Subject::Image(ImageRef::Id(image.id));
+            input.leave_out(subject, format!("{count} predictions of {what}"), NO_SIZE);
+            input.left_out_count += count - 1;
+        }
+    }
+    sized
+}
+
+const NO_SIZE: &str = "the ground truth has no width and height of the image";
 
 type Placed<'a> = HashMap<usize, Vec<&'a Arc<Vec<Detection>>>>;
 

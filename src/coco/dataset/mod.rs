@@ -200,6 +200,14 @@ impl Dataset {
         Ok(record)
     }
 
+    /// Line and column, from 1, of offsets in the JSON, which must ascend: of `AnnotationHead::span`, for example.
+    ///
+    /// # Errors
+    /// As `read_annotations`.
+    pub fn lines_and_columns(&self, ascending: &[u64]) -> Result<Vec<(usize, usize)>, CocoError> {
+        self.source.lines_and_columns(ascending)
+    }
+
     pub(in crate::coco) fn read_span(
         &self,
         span: Span,

@@ -1,6 +1,6 @@
 //! What took no part, each with its file and its place there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::kinds::Kinds;
@@ -114,18 +114,14 @@ impl Remarks {
             self.left_out
                 .extend(findings.map(|finding| entry(placed(finding), finding.text.clone())));
         }
-        let places: HashMap<u64, &Finding> = report
-            .findings
-            .iter()
-            .rev() // of several the first
-            .filter_map(|finding| Some((finding.annotation_id?, finding)))
-            .collect();
+        let places = places_of(dataset, left_out)?;
         self.left_out_count += left_out.len();
         for left_out in left_out {
-            let id = annotation_id(&left_out.what).or(annotation_id(&left_out.reason));
-            let place = id.and_then(|id| places.get(&id));
+            let place = subject_id(left_out).and_then(|id| places.get(&id));
             let what = match place {
-                Some(finding) => format!("{}, {}", left_out.what, placed(finding)),
+                Some((line, column)) => {
+                    format!("{}, line {line}, column {column}", left_out.what)
+                }
                 None => left_out.what.clone(),
             };
             self.left_out.push(entry(what, left_out.reason.clone()));
@@ -140,6 +136,31 @@ impl Remarks {
         }
         Ok(())
     }
+}
+
+/// Lines and columns of annotations that were left out, by id.
+fn places_of(
+    dataset: &Dataset,
+    left_out: &[&LeftOut],
+) -> Result<HashMap<u64, (usize, usize)>, JobError> {
+    let ids: HashSet<u64> = left_out
+        .iter()
+        .filter_map(|entry| subject_id(entry))
+        .collect();
+    let heads = dataset.heads().iter().filter(|head| ids.contains(&head.id));
+    let mut starts: Vec<(u64, u64)> = heads.map(|head| (head.span.start, head.id)).collect();
+    starts.sort_unstable();
+    let offsets: Vec<u64> = starts.iter().map(|&(start, _)| start).collect();
+    let places = dataset.lines_and_columns(&offsets)?;
+    let mut found = HashMap::new();
+    for ((_, id), place) in starts.into_iter().zip(places) {
+        found.entry(id).or_insert(place); // of equal ids the first
+    }
+    Ok(found)
+}
+
+fn subject_id(entry: &LeftOut) -> Option<u64> {
+    annotation_id(&entry.what).or(annotation_id(&entry.reason))
 }
 
 /// The id in `annotation 17 of …`.
