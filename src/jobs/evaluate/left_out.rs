@@ -118,11 +118,11 @@ impl Remarks {
         self.left_out_count += left_out.len();
         for left_out in left_out {
             let place = subject_id(left_out).and_then(|id| places.get(&id));
-            let what = match place {
-                Some((line, column)) => {
-                    format!("{}, line {line}, column {column}", left_out.what)
-                }
-                None => left_out.what.clone(),
+            let what = &left_out.what;
+            let what = match (place, finding_of_image(&report, what)) {
+                (Some((line, column)), _) => format!("{what}, line {line}, column {column}"),
+                (None, Some(finding)) => format!("{what}, {}", placed(finding)),
+                (None, None) => what.clone(),
             };
             self.left_out.push(entry(what, left_out.reason.clone()));
         }
@@ -157,6 +157,19 @@ fn places_of(
         found.entry(id).or_insert(place); // of equal ids the first
     }
     Ok(found)
+}
+
+/// The finding about an image that was left out, `image 3 (name)`.
+fn finding_of_image<'a>(report: &'a check::Report, what: &str) -> Option<&'a Finding> {
+    if !what.starts_with("image ") {
+        return None;
+    }
+    let kinds = [check::Kind::RepeatedImageId, check::Kind::ImageWithoutSize];
+    let mut findings = kinds.iter().flat_map(|kind| report.of(*kind));
+    findings.find(|finding| {
+        let image = finding.image.as_deref();
+        image.is_some_and(|image| what.ends_with(&format!("({image})")))
+    })
 }
 
 fn subject_id(entry: &LeftOut) -> Option<u64> {
