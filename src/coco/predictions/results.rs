@@ -134,7 +134,11 @@ impl Keys {
                 offset,
                 image,
                 category,
-                bbox: self.bbox.map(|[x, y, w, h]| BoxXywh::new(x, y, w, h)),
+                bbox: match self.bbox {
+                    Some([x, y, w, h]) => Some(BoxXywh::new(x, y, w, h)),
+                    // Here, on all cores: it walks over every run.
+                    None => self.mask.as_ref().map(Rle::bbox),
+                },
                 score,
                 mask_score: self.iou_score.or(self.mask_score),
                 mask_iou: self.mask_iou,

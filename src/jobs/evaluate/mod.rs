@@ -155,9 +155,13 @@ pub fn evaluate(
     let started = Instant::now();
     let teller = Teller::new(stop, report);
     teller.stage(Stage::OpenSet);
-    let dataset = Dataset::open_as(&request.data, Role::Val, request.images.as_deref())?;
+    let (dataset, files) = rayon::join(
+        || Dataset::open_as(&request.data, Role::Val, request.images.as_deref()),
+        || source::files(request, &teller),
+    );
+    let (dataset, files) = (dataset?, files?);
     teller.check()?;
-    let mut source = source::predictions(request, &dataset, &teller)?;
+    let mut source = source::predictions(files, request, &dataset, &teller)?;
     let found = kinds::evaluate(request, &dataset, &source, started, &teller)?;
     let remarks = left_out::remarks(&dataset, &mut source, &found, &teller)?;
     let mut notes: Vec<String> = dataset

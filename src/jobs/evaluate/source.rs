@@ -46,25 +46,33 @@ pub(super) struct Source {
     pub failed: Vec<FailedImage>,
 }
 
-/// Reads the files that `--predictions` means, or runs the model.
+/// Reads the files that `--predictions` means; `None` where there are none.
+pub(super) fn files(
+    request: &EvaluateRequest,
+    teller: &Teller<'_>,
+) -> Result<Option<Source>, JobError> {
+    match &request.predictions {
+        Some(path) => read_files(path, teller),
+        None => Ok(None),
+    }
+}
+
+/// The predictions of the files, else those of the model.
 pub(super) fn predictions(
+    files: Option<Source>,
     request: &EvaluateRequest,
     dataset: &Dataset,
     teller: &Teller<'_>,
 ) -> Result<Source, JobError> {
-    if let Some(path) = &request.predictions
-        && let Some(mut source) = read_files(path, teller)?
-    {
-        if request.model.is_some() {
-            source
-                .notes
-                .push("the predictions of the file were read, the checkpoint was not run".into());
+    match (files, &request.model) {
+        (Some(mut source), Some(_)) => {
+            let note = "the predictions of the file were read, the checkpoint was not run";
+            source.notes.push(note.into());
+            Ok(source)
         }
-        return Ok(source);
-    }
-    match &request.model {
-        Some(model) => run::model(request, model, dataset, teller),
-        None => Err(JobError::NoPredictions {
+        (Some(source), None) => Ok(source),
+        (None, Some(model)) => run::model(request, model, dataset, teller),
+        (None, None) => Err(JobError::NoPredictions {
             path: request.predictions.clone().unwrap_or_default(),
         }),
     }
