@@ -18,6 +18,7 @@ mod conv;
 mod data;
 mod document;
 mod eval;
+mod eval_cli;
 #[cfg(feature = "gui")]
 mod filter_ui;
 mod golden;

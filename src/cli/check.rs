@@ -25,7 +25,8 @@ Reads every record, every mask and the header of every image file. Exit code 0 w
 be opened. The text shows the first few findings of each kind, --json all of them with line and column.")]
 pub struct Args {
     /// A COCO JSON, or a folder with one
-    #[arg(value_name = "SET")]
+    // Not `set`: that is the option of every command.
+    #[arg(id = "dataset", value_name = "SET")]
     pub set: PathBuf,
     /// Where the set's images lie, if not where its layout says
     #[arg(long, value_name = "DIR")]

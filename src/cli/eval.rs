@@ -159,7 +159,7 @@ pub(super) fn show(progress: &mut Progress) -> impl FnMut(EvaluateEvent<'_>) + S
             progress.stage(what);
         }
         EvaluateEvent::Progress { done, total, eta } => {
-            progress.show(&format!("images, {what}"), done, total, eta);
+            progress.show(what, done, total, eta);
         }
         EvaluateEvent::Model(summary) => tell_model(summary, progress),
         EvaluateEvent::Failed(failed) => progress.say(&format!("failed: {}", failed.error)),

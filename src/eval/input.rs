@@ -1,6 +1,6 @@
 //! Ground truth and predictions of a set side by side, in the order in which COCO evaluation walks through them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -74,21 +74,30 @@ pub struct Candidate {
     pub mask_area: f64,
 }
 
-/// Which file something belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// The set's.
-    Truths,
-    /// That of the predictions.
-    Predictions,
+/// What took no part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Something of the set.
+    Set,
+    /// All predictions of an image that the set does not have.
+    Image(ImageRef),
+    /// All predictions of a class that the set does not have, by the label of their file.
+    Class(usize),
+    /// A prediction, by the id of its image and its position among the predictions of the image.
+    Prediction {
+        /// The set's id.
+        image_id: u64,
+        /// Position.
+        index: usize,
+    },
 }
 
 /// Something that takes no part, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Which file holds it.
-    pub side: Side,
-    /// What and where.
+    /// What it is.
+    pub subject: Subject,
+    /// The same in words.
     pub what: String,
     /// Why.
     pub reason: String,
@@ -111,6 +120,8 @@ pub struct EvalInput {
     pub left_out: Vec<LeftOut>,
     /// All that take no part.
     pub left_out_count: usize,
+    /// Whether a mask of the set is read otherwise than it stands in the JSON; `coco::check` tells which and how.
+    pub is_altered: bool,
 }
 
 /// One image with what is known of it, for an input that no COCO file stands behind.
@@ -147,12 +158,12 @@ impl EvalInput {
             for annotation in unknown {
                 let what = format!("annotation {} of {}", annotation.id, image.file_name);
                 let reason = format!("there is no class {}", annotation.label);
-                input.leave_out(Side::Truths, what, reason);
+                input.leave_out(Subject::Set, what, reason);
             }
-            for detection in detections.iter().filter(|d| d.label >= count) {
-                let what = format!("a prediction of {}", image.file_name);
+            let all = detections.iter().enumerate();
+            for (index, detection) in all.filter(|(_, detection)| detection.label >= count) {
                 let reason = format!("there is no class {}", detection.label);
-                input.leave_out(Side::Predictions, what, reason);
+                input.leave_out_prediction(image, index, reason);
             }
             let lists = [&detections];
             add_image(&mut input, position, image, known, &lists, &labels);
@@ -181,11 +192,21 @@ impl EvalInput {
         self.truths.iter().any(|truth| truth.id == 0)
     }
 
-    fn leave_out(&mut self, side: Side, what: String, reason: impl Into<String>) {
+    fn leave_out_prediction(&mut self, image: &DatasetImage, index: usize, reason: String) {
+        let what = format!("prediction {index} of {}", image.file_name);
+        let image_id = image.id;
+        self.leave_out(Subject::Prediction { image_id, index }, what, reason);
+    }
+
+    fn leave_out(&mut self, subject: Subject, what: String, reason: impl Into<String>) {
         self.left_out_count += 1;
         if self.left_out.len() < KEPT_REASONS {
             let reason = reason.into();
-            self.left_out.push(LeftOut { side, what, reason });
+            self.left_out.push(LeftOut {
+                subject,
+                what,
+                reason,
+            });
         }
     }
 }
@@ -204,6 +225,7 @@ pub fn build(
     };
     let order = evaluated_images(dataset.images(), &mut input);
     let by_position = place_predictions(dataset, predicted, &mut input);
+    let order = with_size(order, dataset, &by_position, &mut input);
     let labels = label_map(predicted, &mut input);
     let done = std::sync::atomic::AtomicUsize::new(0);
     let annotations: Vec<_> = order
@@ -217,8 +239,9 @@ pub fn build(
         let Some(image) = dataset.images().get(position) else {
             continue;
         };
+        input.is_altered |= annotations.is_altered;
         for reason in annotations.dropped {
-            input.leave_out(Side::Truths, image.file_name.clone(), reason);
+            input.leave_out(Subject::Set, image.file_name.clone(), reason);
         }
         let lists = by_position.get(&position).map_or(&[][..], Vec::as_slice);
         add_image(
@@ -245,7 +268,7 @@ fn evaluated_images(images: &[DatasetImage], input: &mut EvalInput) -> Vec<usize
         if !is_new {
             let what = format!("image {} ({})", image.id, image.file_name);
             input.leave_out(
-                Side::Truths,
+                Subject::Set,
                 what,
                 "an earlier image of the set has the same id",
             );
@@ -254,6 +277,38 @@ fn evaluated_images(images: &[DatasetImage], input: &mut EvalInput) -> Vec<usize
     });
     order
 }
+
+/// Without a size there is no mask to compare with: such an image is left out with what is annotated and predicted on it.
+fn with_size(
+    order: Vec<usize>,
+    dataset: &Dataset,
+    by_position: &Placed<'_>,
+    input: &mut EvalInput,
+) -> Vec<usize> {
+    let images = dataset.images();
+    let (sized, without): (Vec<usize>, Vec<usize>) = order
+        .into_iter()
+        .partition(|&position| images[position].declared.is_some());
+    for position in without {
+        let image = &images[position];
+        let what = format!("image {} ({})", image.id, image.file_name);
+        input.leave_out(Subject::Set, what.clone(), NO_SIZE);
+        for head in dataset.heads_of(position) {
+            let what = format!("annotation {} of {}", head.id, image.file_name);
+            input.leave_out(Subject::Set, what, NO_SIZE);
+        }
+        let lists = by_position.get(&position).into_iter().flatten();
+        let count: usize = lists.map(|list| list.len()).sum();
+        if count > 0 {
+            let subject = Subject::Image(ImageRef::Id(image.id));
+            input.leave_out(subject, format!("{count} predictions of {what}"), NO_SIZE);
+            input.left_out_count += count - 1;
+        }
+    }
+    sized
+}
+
+const NO_SIZE: &str = "the ground truth has no width and height of the image";
 
 type Placed<'a> = HashMap<usize, Vec<&'a Arc<Vec<Detection>>>>;
 
@@ -271,7 +326,8 @@ fn place_predictions<'a>(
             Err(reason) => {
                 let count = detections.len();
                 let what = format!("{count} predictions of {}", shown(image));
-                input.leave_out(Side::Predictions, what, reason);
+                input.left_out_count += count.saturating_sub(1);
+                input.leave_out(Subject::Image(image.clone()), what, reason);
             }
         }
     }
@@ -290,14 +346,22 @@ fn shown(image: &ImageRef) -> String {
 fn label_map(predicted: &PredictedImages, input: &mut EvalInput) -> Vec<Option<u32>> {
     let theirs = &predicted.classes;
     let labels = corresponding_labels(&input.classes, theirs, predicted.by_category_id);
-    for (label, found) in labels.iter().enumerate() {
-        if found.is_none() {
-            let what = format!("class `{}` of the predictions", theirs.name(label));
-            input.leave_out(
-                Side::Predictions,
-                what,
-                "the ground truth has no such class",
-            );
+    let unknown: Vec<usize> = (0..labels.len())
+        .filter(|&label| labels[label].is_none())
+        .collect();
+    if !unknown.is_empty() {
+        let mut counts = vec![0; labels.len()];
+        for detection in predicted.images.iter().flat_map(|(_, list)| list.iter()) {
+            if let Some(count) = counts.get_mut(detection.label) {
+                *count += 1;
+            }
+        }
+        for label in unknown {
+            let count: usize = counts[label];
+            let what = format!("{count} predictions of class `{}`", theirs.name(label));
+            let reason = "the ground truth has no such class";
+            input.leave_out(Subject::Class(label), what, reason);
+            input.left_out_count += count.saturating_sub(1);
         }
     }
     let narrow = |label: Option<usize>| label.and_then(|label| u32::try_from(label).ok());
@@ -314,6 +378,13 @@ fn add_image(
 ) {
     let number = input.images.len() as u32;
     let (first_truth, first_detection) = (input.truths.len(), input.detections.len());
+    let (annotations, refused): (Vec<Annotation>, Vec<Annotation>) = annotations
+        .into_iter()
+        .partition(|annotation| is_box(annotation.bbox));
+    for annotation in refused {
+        let what = format!("annotation {} of {}", annotation.id, image.file_name);
+        input.leave_out(Subject::Set, what, NO_BOX);
+    }
     let truths = (0u32..).zip(annotations).map(|(index, a)| Truth {
         id: a.id,
         image: number,
@@ -335,7 +406,6 @@ fn add_image(
                 .collect(),
         ),
     };
-    let mut refused = HashSet::new();
     for (index, detection) in predictions.iter().enumerate() {
         let label = labels.get(detection.label).copied().flatten();
         let reason = unusable(detection, image.declared);
@@ -348,11 +418,7 @@ fn add_image(
             }),
             // Its class was reported once for all.
             (None, _) => {}
-            (_, Some(reason)) if refused.insert(reason.clone()) => {
-                let what = format!("a prediction of {}", image.file_name);
-                input.leave_out(Side::Predictions, what, reason);
-            }
-            _ => input.left_out_count += 1,
+            (Some(_), Some(reason)) => input.leave_out_prediction(image, index, reason),
         }
     }
     input.predictions.push(predictions);
@@ -366,22 +432,28 @@ fn add_image(
     });
 }
 
+const NO_BOX: &str = "its box has a negative size or a number that is not finite";
+
+fn is_box(bbox: BoxXywh) -> bool {
+    let BoxXywh {
+        x,
+        y,
+        width,
+        height,
+    } = bbox;
+    let is_finite = [x, y, width, height].iter().all(|side| side.is_finite());
+    is_finite && width >= 0.0 && height >= 0.0
+}
+
 /// Why a prediction cannot take part.
 fn unusable(detection: &Detection, declared: Option<Size>) -> Option<String> {
     let bbox = detection.bbox;
-    let numbers = [
-        bbox.x,
-        bbox.y,
-        bbox.width,
-        bbox.height,
-        detection.score,
-        detection.iou_score,
-    ];
+    let numbers = [detection.score, detection.iou_score];
     if numbers.iter().any(|number| !number.is_finite()) {
         return Some("a number of it is not finite".into());
     }
-    if bbox.width < 0.0 || bbox.height < 0.0 {
-        return Some("its box has a negative size".into());
+    if !is_box(bbox) {
+        return Some(NO_BOX.into());
     }
     // Results with boxes alone have no mask at all.
     let size = detection.mask.size();

@@ -39,7 +39,7 @@ pub use difference::{
     FoundByBoth, FoundByOne, ap_deltas, difference, image_ap_pairs,
 };
 pub use input::{
-    Candidate, EvalImage, EvalInput, ImageParts, LeftOut, PredictedImages, Side, Truth, build,
+    Candidate, EvalImage, EvalInput, ImageParts, LeftOut, PredictedImages, Subject, Truth, build,
 };
 pub use ledger::{
     DetectionEntry, DetectionOutcome, Ignored, Ledger, Missed, TruthEntry, TruthOutcome, Unmatched,

@@ -3,7 +3,7 @@
 use super::DatasetImage;
 use super::index::AnnotationHead;
 use super::segmentation::{self, Segmentation};
-use crate::coco::polygon::rasterise;
+use crate::coco::polygon::{MIN_COORDINATES, rasterise};
 use crate::coco::rle_string;
 use crate::structures::{BoxXywh, ClassTable, Rle, Size};
 
@@ -37,6 +37,8 @@ pub struct Annotations {
     pub kept: Vec<Annotation>,
     /// Why each other one was left out.
     pub dropped: Vec<String>,
+    /// Whether a mask of `kept` is read otherwise than it stands there; `coco::check` tells which and how.
+    pub is_altered: bool,
 }
 
 /// An annotation without its mask.
@@ -63,13 +65,13 @@ impl From<Annotation> for Outline {
     }
 }
 
-/// Makes an annotation of its head and the text of its record.
+/// Makes an annotation of its head and the text of its record; and whether its mask is read otherwise than it stands.
 pub(super) fn read(
     head: &AnnotationHead,
     record: &[u8],
     image: &DatasetImage,
     classes: &ClassTable,
-) -> Result<Annotation, String> {
+) -> Result<(Annotation, bool), String> {
     let category_id = head.category_id;
     let label = classes
         .category_ids
@@ -77,8 +79,9 @@ pub(super) fn read(
         .position(|&id| id == category_id)
         .ok_or_else(|| format!("category {category_id} is not in the set"))?;
     let size = mask_size(image)?;
-    let mask = mask_of(&segmentation::of_record(record)?, head.bbox, size)?;
-    Ok(Annotation {
+    let segmentation = segmentation::of_record(record)?;
+    let mask = mask_of(&segmentation, head.bbox, size)?;
+    let annotation = Annotation {
         id: head.id,
         label,
         category_id,
@@ -86,7 +89,25 @@ pub(super) fn read(
         area: head.area.unwrap_or_else(|| mask.area() as f64),
         is_crowd: head.is_crowd,
         mask,
-    })
+    };
+    Ok((annotation, is_altered(&segmentation)))
+}
+
+/// Whether parts of the polygon are not used or run lengths leave pixels out.
+fn is_altered(segmentation: &Segmentation) -> bool {
+    match segmentation {
+        Segmentation::Polygons(parts) => parts
+            .iter()
+            .any(|part| part.len() < MIN_COORDINATES || part.len() % 2 == 1),
+        Segmentation::Runs { size, counts } => {
+            let sum: u64 = counts.iter().map(|&run| u64::from(run)).sum();
+            sum != size.pixels() as u64
+        }
+        Segmentation::Compressed { size, counts } => {
+            rle_string::decode_whole(counts.as_bytes(), *size).is_err()
+        }
+        Segmentation::Absent => false,
+    }
 }
 
 /// The size of the masks of an image.

@@ -155,8 +155,8 @@ impl Dataset {
     pub fn annotations(&self, image: usize) -> Annotations {
         self.read_annotations(image)
             .unwrap_or_else(|error| Annotations {
-                kept: Vec::new(),
                 dropped: vec![error.to_string()],
+                ..Annotations::default()
             })
     }
 
@@ -176,7 +176,10 @@ impl Dataset {
         for head in self.heads_of(image) {
             self.read_span(head.span, &mut record)?;
             match annotation::read(head, &record, of, &self.classes) {
-                Ok(annotation) => found.kept.push(annotation),
+                Ok((annotation, is_altered)) => {
+                    found.kept.push(annotation);
+                    found.is_altered |= is_altered;
+                }
                 Err(reason) => found.dropped.push(format!(
                     "annotation {} of {}: {reason}",
                     head.id, of.file_name
@@ -195,6 +198,14 @@ impl Dataset {
         let mut record = Vec::new();
         self.read_span(head.span, &mut record)?;
         Ok(record)
+    }
+
+    /// Line and column, from 1, of offsets in the JSON, which must ascend: of `AnnotationHead::span`, for example.
+    ///
+    /// # Errors
+    /// As `read_annotations`.
+    pub fn lines_and_columns(&self, ascending: &[u64]) -> Result<Vec<(usize, usize)>, CocoError> {
+        self.source.lines_and_columns(ascending)
     }
 
     pub(in crate::coco) fn read_span(

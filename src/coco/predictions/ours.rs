@@ -8,6 +8,7 @@ use super::extras::{Extras, RawExtras};
 use super::fields::{self, Problem};
 use super::json::{Cursor, Syntax, Token};
 use super::left_out::{EntryKind, Refused};
+use super::places::EntryAt;
 use super::read::Parsed;
 use super::text::Text;
 use crate::coco::PredictedImage;
@@ -66,6 +67,23 @@ pub(super) fn seems_to_begin(bytes: &[u8], at: usize) -> bool {
     }
     let keys: [&[u8]; 3] = [b"height", b"width", b"predictions"];
     cursor.peek() == Some(b'"') && cursor.key().is_ok_and(|key| keys.contains(&key.raw))
+}
+
+/// Where each image stands, for each of its predictions that can be used.
+pub(super) fn places(runs: Vec<Vec<Image<'_>>>) -> Vec<(String, EntryAt)> {
+    let mut found = Vec::new();
+    for read in runs.into_iter().flatten() {
+        let Ok(image) = read.image else { continue };
+        for (number, detection) in image.detections.iter().enumerate() {
+            let at = EntryAt {
+                number,
+                offset: read.offset,
+                category: detection.label as i64,
+            };
+            found.push((image.path.clone(), at));
+        }
+    }
+    found
 }
 
 /// Reads one image.

@@ -4,6 +4,7 @@
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer as _};
 use tempfile::NamedTempFile;
@@ -206,8 +207,10 @@ impl Pair {
                 counts.0, counts.1
             ));
         }
-        let mut images = bbox.images.iter().zip(&segm.images);
-        images.find_map(|(boxes, masks)| parting_on(boxes, &bbox.classes, masks, &segm.classes))
+        // The box of a mask costs a walk over its runs.
+        let images = bbox.images.par_iter().zip(&segm.images);
+        images
+            .find_map_first(|(boxes, masks)| parting_on(boxes, &bbox.classes, masks, &segm.classes))
     }
 }
 

@@ -6,6 +6,7 @@ use super::batches::follows_an_object;
 use super::fields::{self, ImageKey, Problem};
 use super::json::{Cursor, Syntax};
 use super::left_out::{EntryKind, Refused};
+use super::places::EntryAt;
 use super::read::Parsed;
 use crate::coco::PredictedImage;
 use crate::structures::{BoxXywh, ClassTable, Detection, Rle, Size};
@@ -133,7 +134,11 @@ impl Keys {
                 offset,
                 image,
                 category,
-                bbox: self.bbox.map(|[x, y, w, h]| BoxXywh::new(x, y, w, h)),
+                bbox: match self.bbox {
+                    Some([x, y, w, h]) => Some(BoxXywh::new(x, y, w, h)),
+                    // Here, on all cores: it walks over every run.
+                    None => self.mask.as_ref().map(Rle::bbox),
+                },
                 score,
                 mask_score: self.iou_score.or(self.mask_score),
                 mask_iou: self.mask_iou,
@@ -177,6 +182,23 @@ pub(super) fn assemble(runs: Vec<Vec<Entry>>) -> Parsed {
         refused: grouped.refused,
         has_masks,
     }
+}
+
+/// Where each entry that can be used stands, by its image.
+pub(super) fn places(runs: Vec<Vec<Entry>>) -> Vec<(String, EntryAt)> {
+    let entries = runs.into_iter().flatten().enumerate();
+    entries
+        .filter_map(|(number, entry)| {
+            let row = entry.row.ok()?;
+            let (offset, category) = (row.offset, row.category);
+            let at = EntryAt {
+                number,
+                offset,
+                category,
+            };
+            Some((row.image.text(), at))
+        })
+        .collect()
 }
 
 struct Grouped {

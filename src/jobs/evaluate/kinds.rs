@@ -136,13 +136,6 @@ impl Kinds {
                 None => kind.input.detections.len(),
             })
     }
-
-    pub fn left_out_count(&self) -> usize {
-        self.inputs()
-            .iter()
-            .map(|(_, input)| input.left_out_count)
-            .sum()
-    }
 }
 
 /// Evaluates what the source has; `started` is when reading began.
@@ -337,7 +330,8 @@ impl IdZero {
     }
 
     /// The notice.
-    pub(super) fn sentence(&self, request: &EvaluateRequest) -> String {
+    pub(super) fn sentence(&self, request: &EvaluateRequest, place: Option<&str>) -> String {
+        let place = place.map_or_else(String::new, |place| format!("{place}: "));
         let both = |name: &str, aps: Option<[f64; 2]>| {
             aps.map(|[ours, theirs]| format!("{name} AP {ours:.4} against {theirs:.4}"))
         };
@@ -348,11 +342,11 @@ impl IdZero {
         let aps = aps.join(", ");
         if request.pycocotools_ids {
             format!(
-                "annotation id 0: counted as unmatched, as pycocotools does (--pycocotools-ids); right would be {aps}"
+                "{place}annotation id 0: counted as unmatched, as pycocotools does (--pycocotools-ids); right would be {aps}"
             )
         } else {
             format!(
-                "annotation id 0: pycocotools would miscount: it takes a match with that annotation for none; {aps} (--pycocotools-ids counts like it)"
+                "{place}annotation id 0: pycocotools would miscount: it takes a match with that annotation for none; {aps} (--pycocotools-ids counts like it)"
             )
         }
     }

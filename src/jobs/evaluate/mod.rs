@@ -3,6 +3,7 @@
 mod block;
 mod details;
 mod kinds;
+mod left_out;
 mod restrict;
 mod run;
 mod source;
@@ -154,18 +155,29 @@ pub fn evaluate(
     let started = Instant::now();
     let teller = Teller::new(stop, report);
     teller.stage(Stage::OpenSet);
-    let dataset = Dataset::open_as(&request.data, Role::Val, request.images.as_deref())?;
+    let (dataset, files) = rayon::join(
+        || Dataset::open_as(&request.data, Role::Val, request.images.as_deref()),
+        || source::files(request, &teller),
+    );
+    let (dataset, files) = (dataset?, files?);
     teller.check()?;
-    let source = source::predictions(request, &dataset, &teller)?;
+    let mut source = source::predictions(files, request, &dataset, &teller)?;
     let found = kinds::evaluate(request, &dataset, &source, started, &teller)?;
+    let remarks = left_out::remarks(&dataset, &mut source, &found, &teller)?;
     let mut notes: Vec<String> = dataset
         .notes()
         .iter()
         .map(|note| format!("{}: {note}", dataset.json().display()))
         .collect();
     notes.extend(source.notes);
-    notes.extend(found.id_zero.as_ref().map(|ids| ids.sentence(request)));
-    let left_out = source::left_out(&dataset, &source.files, source.left_out, &found);
+    notes.extend(remarks.notes);
+    let zero = remarks.id_zero.as_deref();
+    notes.extend(
+        found
+            .id_zero
+            .as_ref()
+            .map(|ids| ids.sentence(request, zero)),
+    );
     Ok(Evaluated {
         set: dataset.json().to_owned(),
         sources: source.files,
@@ -175,8 +187,8 @@ pub fn evaluate(
         classes: dataset.classes().clone(),
         images: found.images(),
         detections: found.detections(),
-        left_out_count: source.left_out_count + found.left_out_count(),
-        left_out,
+        left_out_count: remarks.left_out_count,
+        left_out: remarks.left_out,
         notes,
         bbox: found.bbox,
         segm: found.segm,

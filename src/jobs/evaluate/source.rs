@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::kinds::Kinds;
 use super::tell::Teller;
 use super::{EvaluateEvent, EvaluateRequest, Stage, run};
 use crate::coco::PredictionFile;
 use crate::coco::correspond::ImageRef;
 use crate::coco::dataset::Dataset;
 use crate::coco::predictions::{self, Joined, Pair, pair_paths, read_pair};
-use crate::eval::{Kind, PredictedImages, Side};
+use crate::eval::PredictedImages;
 use crate::jobs::JobError;
 use crate::jobs::infer_file::FailedImage;
 
@@ -47,25 +46,33 @@ pub(super) struct Source {
     pub failed: Vec<FailedImage>,
 }
 
-/// Reads the files that `--predictions` means, or runs the model.
+/// Reads the files that `--predictions` means; `None` where there are none.
+pub(super) fn files(
+    request: &EvaluateRequest,
+    teller: &Teller<'_>,
+) -> Result<Option<Source>, JobError> {
+    match &request.predictions {
+        Some(path) => read_files(path, teller),
+        None => Ok(None),
+    }
+}
+
+/// The predictions of the files, else those of the model.
 pub(super) fn predictions(
+    files: Option<Source>,
     request: &EvaluateRequest,
     dataset: &Dataset,
     teller: &Teller<'_>,
 ) -> Result<Source, JobError> {
-    if let Some(path) = &request.predictions
-        && let Some(mut source) = read_files(path, teller)?
-    {
-        if request.model.is_some() {
-            source
-                .notes
-                .push("the predictions of the file were read, the checkpoint was not run".into());
+    match (files, &request.model) {
+        (Some(mut source), Some(_)) => {
+            let note = "the predictions of the file were read, the checkpoint was not run";
+            source.notes.push(note.into());
+            Ok(source)
         }
-        return Ok(source);
-    }
-    match &request.model {
-        Some(model) => run::model(request, model, dataset, teller),
-        None => Err(JobError::NoPredictions {
+        (Some(source), None) => Ok(source),
+        (None, Some(model)) => run::model(request, model, dataset, teller),
+        (None, None) => Err(JobError::NoPredictions {
             path: request.predictions.clone().unwrap_or_default(),
         }),
     }
@@ -172,35 +179,4 @@ fn to_predicted(file: PredictionFile) -> PredictedImages {
         classes: file.classes,
         by_category_id,
     }
-}
-
-/// Everything that took no part: entries that could not be read, then what ground truth and predictions do not share.
-pub(super) fn left_out(
-    dataset: &Dataset,
-    files: &[PathBuf],
-    mut entries: Vec<LeftOutEntry>,
-    kinds: &Kinds,
-) -> Vec<LeftOutEntry> {
-    for (kind, input) in kinds.inputs() {
-        let predictions = match kind {
-            Kind::Bbox => files.first(),
-            Kind::Segm => files.last(),
-        };
-        for left_out in &input.left_out {
-            let file = match left_out.side {
-                Side::Truths => Some(dataset.json()),
-                Side::Predictions => predictions.map(PathBuf::as_path),
-            };
-            let entry = LeftOutEntry {
-                file: file.unwrap_or(Path::new("the model")).to_owned(),
-                what: left_out.what.clone(),
-                reason: left_out.reason.clone(),
-            };
-            // Two lists of predictions meet the same annotations.
-            if left_out.side == Side::Predictions || !entries.contains(&entry) {
-                entries.push(entry);
-            }
-        }
-    }
-    entries
 }

@@ -1,6 +1,6 @@
 //! Does the model know which of its masks are good: reliability, headroom, agreement, thresholds.
 
-use crate::eval::knows::calibration::{Bins, Diagram};
+use crate::eval::knows::calibration::Bins;
 use crate::eval::knows::correlation::Agreement;
 use crate::eval::knows::headroom::ApTable;
 use crate::eval::knows::rankings::Ranking;
@@ -24,48 +24,54 @@ fn colour(ranking: Ranking) -> u8 {
 /// Reliability of `mask_iou` against measured IoU, and of each score against precision.
 pub(super) fn calibration(report: &Report<'_>) -> Option<Section> {
     let calibration = &report.analysis.as_ref()?.calibration;
-    let mut body = String::from("<div class=\"charts\">");
-    body.push_str(&reliability(
+    let at = calibration.iou_threshold;
+    let mut diagrams = vec![(
         &calibration.mask_iou,
         "measured IoU",
-        "mask IoU against measured IoU",
-    ));
-    let at = calibration.iou_threshold;
-    for diagram in &calibration.precision {
-        let caption = format!(
-            "{} against precision at IoU {at:.2}",
-            diagram.number.label()
-        );
-        body.push_str(&reliability(diagram, "precision", &caption));
+        "mask IoU against measured IoU".to_owned(),
+    )];
+    diagrams.extend(calibration.precision.iter().map(|diagram| {
+        let name = diagram.number.label();
+        let caption = format!("{name} against precision at IoU {at:.2}");
+        (diagram, "precision", caption)
+    }));
+    let mut charts = String::new();
+    let mut absent = String::new();
+    for (diagram, y, caption) in diagrams {
+        match &diagram.reliability {
+            Some(reliability) => {
+                charts.push_str(&reliability_chart(
+                    diagram.number,
+                    &reliability.all,
+                    y,
+                    &caption,
+                ));
+            }
+            None => absent.push_str(&format!(
+                "<p class=\"weak\">{caption}: – {}</p>",
+                escape(diagram.reason.as_deref().unwrap_or_default())
+            )),
+        }
     }
-    body.push_str("</div>");
     Some(Section {
         id: "calibration",
         title: "Reliability",
-        body,
+        body: format!("<div class=\"charts\">{charts}</div>{absent}"),
     })
 }
 
-fn reliability(diagram: &Diagram, y: &str, caption: &str) -> String {
-    let head = format!("<figure><figcaption>{}", escape(caption));
-    let Some(reliability) = &diagram.reliability else {
-        let reason = diagram.reason.as_deref().unwrap_or_default();
-        return format!(
-            "{head}</figcaption><p class=\"weak\">– {}</p></figure>",
-            escape(reason)
-        );
-    };
+fn reliability_chart(number_of: Ranking, all: &Bins, y: &str, caption: &str) -> String {
     let Bins {
         count,
         ece,
         bias,
         bins,
         ..
-    } = &reliability.all;
+    } = all;
     let filled = bins.iter().filter(|bin| bin.count > 0);
     let series = Series {
-        name: diagram.number.label().into(),
-        colour: colour(diagram.number),
+        name: number_of.label().into(),
+        colour: colour(number_of),
         points: filled
             .map(|bin| (bin.mean_predicted, bin.mean_actual))
             .collect(),
@@ -76,14 +82,15 @@ fn reliability(diagram: &Diagram, y: &str, caption: &str) -> String {
         .collect();
     let chart = Lines {
         title: caption,
-        x: diagram.number.label(),
+        x: number_of.label(),
         y,
         series: &[series],
         diagonal: true,
         counts: &counts,
     };
     format!(
-        "{head}: ECE {}, bias {bias:+.3}, {count} detections</figcaption>{}</figure>",
+        "<figure><figcaption>{}: ECE {}, bias {bias:+.3}, {count} detections</figcaption>{}</figure>",
+        escape(caption),
         number(*ece),
         chart.to_html()
     )
