@@ -270,11 +270,12 @@ fn copied(columns: &Columns, counts: &[u8]) -> Columns {
     }
 }
 
-/// Few detections are ranked exactly; of many, gathered into levels, the correlation moves in the fifth digit.
+/// Few detections are ranked exactly; of many, gathered into 512 levels, a correlation moves by some 1 / 512 of its own
+/// standard error: fifty times less than what an interval shows.
 #[test]
 fn one_resampled_correlation_equals_that_of_copied_images() {
     let mut random = Random(4);
-    for (each, steps, tolerance) in [(6, 10.0, 1e-12), (8, 1e6, 1e-12), (200, 1e9, 2e-5)] {
+    for (each, steps, tolerance) in [(6, 10.0, 1e-12), (8, 1e6, 1e-12), (200, 1e9, 0.02)] {
         let columns = random_columns(&mut random, 30, each, steps);
         let resamples: Vec<Vec<u8>> = (0..70)
             .map(|_| (0..30).map(|_| random.below(4) as u8).collect())
@@ -290,9 +291,14 @@ fn one_resampled_correlation_equals_that_of_copied_images() {
             for estimate in 0..3 {
                 let want = Agreement::new(&copied.values[estimate], measured, &ranks).unwrap();
                 let got = spearman[estimate][at];
+                let scale = if each > 100 {
+                    deviation(&spearman[estimate])
+                } else {
+                    1.0
+                };
                 let gap = (got - want.spearman.unwrap()).abs();
                 assert!(
-                    gap < tolerance,
+                    gap < tolerance * scale,
                     "{got} {want:?} of {} rows",
                     columns.images.len()
                 );
@@ -300,6 +306,12 @@ fn one_resampled_correlation_equals_that_of_copied_images() {
             }
         }
     }
+}
+
+fn deviation(values: &[f64]) -> f64 {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    (values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / count).sqrt()
 }
 
 #[test]
