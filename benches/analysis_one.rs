@@ -15,7 +15,9 @@ mod one_set;
 
 use std::time::Instant;
 
+use maskscope::eval::knows::bootstrap::{RankedSet, counted_truths, resampled_aps};
 use maskscope::eval::knows::rankings::{Ranking, Rankings};
+use maskscope::eval::knows::resample::Weights;
 use maskscope::eval::knows::{
     Numbers, Options, Subject, analyse, baselines, calibration, correlation, headroom, thresholds,
 };
@@ -28,7 +30,7 @@ use maskscope::structures::ranking::RankBy;
 use one_set::Recipe;
 
 /// Runs of each step; the best counts.
-const REPEAT: usize = 3;
+const REPEAT: usize = 2;
 
 /// Prints the best wall time and, of the same run, the processors' time: the first is longer than half of the second
 /// where other work keeps the cores busy.
@@ -142,6 +144,18 @@ fn steps(subject: &Subject<'_>, options: Options) {
     });
     timed("  headroom, both tables", || {
         headroom::headroom(setup, selection, &rankings, &images, &options, &|| true)
+    });
+    let by_score = rankings.get(Ranking::Score).expect("a ranking");
+    timed("    of it: curves of one ranking", || {
+        accumulate(setup.cells, &by_score.order, &by_score.matches)
+    });
+    let is_counted = counted_truths(setup.input, selection);
+    let set = RankedSet::new(setup.cells, &by_score.order, &by_score.matches, &is_counted);
+    let weights = timed("    of it: resamples drawn", || {
+        Weights::draw(&images, options.resamples, options.seed)
+    });
+    timed("    of it: one ranking resampled", || {
+        resampled_aps(&[&set], &weights, &|| true)
     });
     let outcomes = timed("  outcomes of masks and boxes", || {
         thresholds::all_outcomes(subject, &rankings, &options)

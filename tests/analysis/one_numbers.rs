@@ -270,11 +270,17 @@ fn copied(columns: &Columns, counts: &[u8]) -> Columns {
     }
 }
 
-/// Few detections are ranked exactly; of many, gathered into levels, the correlation moves in the fifth digit.
+/// Few detections are ranked exactly. Of many, gathered into L = 512 levels, each rank is off by an error that is even over
+/// 1 / L; on N detections with weights 0 to 3 the correlation then moves by √(2 · 3.5 / 2.25) / (L √N), of which five
+/// times are allowed: ranks of other detections, or without the weights, are off by more.
 #[test]
 fn one_resampled_correlation_equals_that_of_copied_images() {
     let mut random = Random(4);
-    for (each, steps, tolerance) in [(6, 10.0, 1e-12), (8, 1e6, 1e-12), (200, 1e9, 2e-5)] {
+    for (each, steps, tolerance) in [
+        (6, 10.0, 1e-12),
+        (8, 1e6, 1e-12),
+        (200, 1e9, 5.0 * (2.0 * 3.5 / 2.25_f64).sqrt() / 512.0),
+    ] {
         let columns = random_columns(&mut random, 30, each, steps);
         let resamples: Vec<Vec<u8>> = (0..70)
             .map(|_| (0..30).map(|_| random.below(4) as u8).collect())
@@ -290,9 +296,11 @@ fn one_resampled_correlation_equals_that_of_copied_images() {
             for estimate in 0..3 {
                 let want = Agreement::new(&copied.values[estimate], measured, &ranks).unwrap();
                 let got = spearman[estimate][at];
+                let rows = columns.images.len() as f64;
+                let scale = if each > 100 { rows.sqrt().recip() } else { 1.0 };
                 let gap = (got - want.spearman.unwrap()).abs();
                 assert!(
-                    gap < tolerance,
+                    gap < tolerance * scale,
                     "{got} {want:?} of {} rows",
                     columns.images.len()
                 );

@@ -212,7 +212,8 @@ impl Recipe {
         };
         let noisy = |spread: f64, random: &mut Random| fit + spread * random.bell();
         let mask_iou = self.with_head.then(|| rounded(noisy(0.1, random)));
-        let score = rounded(score.clamp(0.001, 0.999));
+        // Without an end at which scores would gather and tie.
+        let score = rounded(1.0 / (1.0 + (-5.0 * (score - 0.5)).exp()));
         let mut made = detection(label, self.size, rect, score, mask_iou);
         made.quality = self.with_head.then(|| MaskQuality {
             stability: noisy(0.2, random).clamp(0.0, 1.0),

@@ -2,8 +2,8 @@
 //!
 //! Intervals are of a bootstrap over images, paired: every estimate sees the same resamples, and ranks are made anew in
 //! each. For that pass the values of a column are gathered into at most `LEVELS` levels of neighbouring ranks, ties
-//! never parted; a set with fewer distinct values is ranked exactly, in a larger one a correlation shrinks by about
-//! 1 / LEVELS², which no interval shows. The numbers beside the intervals are exact always.
+//! never parted. A set with fewer distinct values is ranked exactly; in a larger one a correlation moves by about
+//! 1 / LEVELS of its own standard error, which no interval shows. The numbers beside the intervals are exact always.
 //!
 //! Axes: D detections, C columns, L levels, I images, B resamples in blocks of `LANES`, counted `STRIP` at a time.
 

@@ -186,34 +186,53 @@ fn class_aps(sets: &[&RankedSet], label: usize, weights: &[[u8; LANES]]) -> Vec<
     sets.iter().map(of_set).collect()
 }
 
-/// How many points of recall are reached with so many true positives, in each lane.
+/// How many true positives it takes to reach so many points of recall, in each lane.
 struct PointTable {
-    /// (true positives, LANES); no true positive reaches no point.
-    reached: Vec<[u8; LANES]>,
+    truths: [u32; LANES],
+    /// (points, LANES) from 1 point on; the first point, recall 0, takes one true positive too.
+    needed: Vec<[i32; LANES]>,
 }
 
 impl PointTable {
     fn new(truths: &[u32; LANES]) -> Self {
-        let most = truths.iter().copied().max().unwrap_or(0);
-        let points = recall_points();
-        let mut reached = vec![[0u8; LANES]; most as usize + 1];
-        let mut current = [0usize; LANES];
-        for (found, row) in (0u32..).zip(&mut reached).skip(1) {
-            for lane in 0..LANES {
-                let recall = f64::from(found) / f64::from(truths[lane]);
-                let at = &mut current[lane];
-                while points.get(*at).is_some_and(|&point| point <= recall) {
-                    *at += 1;
-                }
-                row[lane] = *at as u8; // at most 101
+        let needed_for = |point: f64, truths: u32| {
+            let reaches = |found: u32| f64::from(found) / f64::from(truths) >= point;
+            let mut found = (point * f64::from(truths)).round().max(1.0) as u32;
+            while found > 1 && reaches(found - 1) {
+                found -= 1;
             }
+            while !reaches(found) && found < truths {
+                found += 1;
+            }
+            i32::try_from(found).unwrap_or(i32::MAX)
+        };
+        let row = |&point: &f64| truths.map(|truths| needed_for(point, truths));
+        Self {
+            truths: *truths,
+            needed: recall_points().iter().map(row).collect(),
         }
-        Self { reached }
     }
 
-    fn row(&self, found: i32) -> &[u8; LANES] {
-        let last = self.reached.len() - 1;
-        &self.reached[(found.max(0) as usize).min(last)]
+    /// What it takes to hold `points`; less than any count for none.
+    fn needed(&self, points: u8, lane: usize) -> i32 {
+        let row = usize::from(points).checked_sub(1);
+        row.and_then(|row| self.needed.get(row))
+            .map_or(i32::MIN, |row| row[lane])
+    }
+
+    /// Points reached with so many true positives.
+    fn reached(&self, found: i32, lane: usize) -> u8 {
+        let whole = RECALL_POINTS - 1;
+        let (found_so_far, truths) = (found.max(0) as usize, self.truths[lane] as usize);
+        if found_so_far == 0 || truths == 0 {
+            return 0;
+        }
+        // One more than the true share has, against rounding; then down to what is reached.
+        let mut points = (found_so_far * whole / truths + 2).min(RECALL_POINTS) as u8;
+        while self.needed(points, lane) > found {
+            points -= 1;
+        }
+        points
     }
 }
 
@@ -251,58 +270,85 @@ fn precision_sums(
     }
     let mut sums = [0.0; LANES];
     for t in 0..THRESHOLDS {
-        let walk = Walk {
-            weights,
-            table,
-            threshold: t,
-        };
-        walk.add_precisions(events, found[t], ignored[t], &mut sums);
+        let mut walk = Walk::new(table, found[t], ignored[t]);
+        for event in events.iter().rev() {
+            let weight = &weights[event.entry.image as usize];
+            if event.entry.true_positive >> t & 1 == 1 {
+                walk.pass(&event.counted, weight, &mut sums);
+            } else if event.entry.ignored >> t & 1 == 1 {
+                subtract(&mut walk.ignored, weight);
+            }
+        }
     }
     sums
 }
 
+// Wrapping, because a check for overflow would keep the lanes from being added side by side. A count stays below 255 times
+// the detections of a class.
 fn add(total: &mut [i32; LANES], weight: &[u8; LANES]) {
     for (total, &weight) in total.iter_mut().zip(weight) {
-        *total += i32::from(weight);
+        *total = total.wrapping_add(i32::from(weight));
     }
 }
 
-/// One threshold, from the last event to the first, with the best precision seen so far.
-struct Walk<'a> {
-    weights: &'a [[u8; LANES]],
-    table: &'a PointTable,
-    threshold: usize,
+fn subtract(total: &mut [i32; LANES], weight: &[u8; LANES]) {
+    for (total, &weight) in total.iter_mut().zip(weight) {
+        *total = total.wrapping_sub(i32::from(weight));
+    }
 }
 
-impl Walk<'_> {
-    fn add_precisions(
-        &self,
-        events: &[Event],
-        mut found: [i32; LANES],
-        mut ignored: [i32; LANES],
-        sums: &mut [f64; LANES],
-    ) {
-        let mut best = [0.0f64; LANES];
-        let mut points: [u8; LANES] = std::array::from_fn(|lane| self.table.row(found[lane])[lane]);
-        for event in events.iter().rev() {
-            let weight = &self.weights[event.entry.image as usize];
-            if event.entry.true_positive >> self.threshold & 1 == 1 {
-                raise(&mut best, &found, &event.counted, &ignored);
-                for lane in 0..LANES {
-                    let before = found[lane] - i32::from(weight[lane]);
-                    let reached = self.table.row(before)[lane];
-                    sums[lane] += best[lane] * f64::from(points[lane] - reached);
-                    points[lane] = reached;
-                    found[lane] = before;
-                }
-            } else if event.entry.ignored >> self.threshold & 1 == 1 {
-                for (ignored, &weight) in ignored.iter_mut().zip(weight) {
-                    *ignored -= i32::from(weight);
+/// One threshold, walked from the last event to the first with the best precision seen so far.
+struct Walk<'a> {
+    table: &'a PointTable,
+    /// True and ignored entries up to the event at hand.
+    found: [i32; LANES],
+    ignored: [i32; LANES],
+    best: [f64; LANES],
+    /// Points of recall that `found` reaches, and what it takes to hold them.
+    points: [u8; LANES],
+    held_from: [i32; LANES],
+}
+
+impl<'a> Walk<'a> {
+    fn new(table: &'a PointTable, found: [i32; LANES], ignored: [i32; LANES]) -> Self {
+        let points = std::array::from_fn(|lane| table.reached(found[lane], lane));
+        Self {
+            table,
+            found,
+            ignored,
+            best: [0.0; LANES],
+            points,
+            held_from: std::array::from_fn(|lane| table.needed(points[lane], lane)),
+        }
+    }
+
+    /// Passes a true positive. Points that the entries before it do not reach have their precision now.
+    fn pass(&mut self, counted: &[i32; LANES], weight: &[u8; LANES], sums: &mut [f64; LANES]) {
+        raise(&mut self.best, &self.found, counted, &self.ignored);
+        subtract(&mut self.found, weight);
+        for first in (0..LANES).step_by(STRIDE) {
+            let strip = first..first + STRIDE;
+            let pairs = self.found[strip.clone()].iter();
+            let is_below = |any: bool, (found, held_from)| any | (found < held_from);
+            if !pairs
+                .zip(&self.held_from[strip.clone()])
+                .fold(false, is_below)
+            {
+                continue;
+            }
+            for lane in strip {
+                while self.found[lane] < self.held_from[lane] {
+                    sums[lane] += self.best[lane];
+                    self.points[lane] -= 1;
+                    self.held_from[lane] = self.table.needed(self.points[lane], lane);
                 }
             }
         }
     }
 }
+
+/// Lanes that are looked at together for a point that is passed.
+const STRIDE: usize = 8;
 
 /// Precision as pycocotools writes it: the smallest number keeps nothing of nothing at 0.
 fn raise(
@@ -312,7 +358,7 @@ fn raise(
     ignored: &[i32; LANES],
 ) {
     for lane in 0..LANES {
-        let all = f64::from(counted[lane] - ignored[lane]);
+        let all = f64::from(counted[lane].wrapping_sub(ignored[lane]));
         let precision = f64::from(found[lane]) / (all + f64::EPSILON);
         best[lane] = if precision > best[lane] {
             precision

@@ -3,8 +3,9 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::super::matching::{Area, Setup, cell_match, iou_thresholds};
+use super::super::matching::{Area, MAX_DETECTIONS, Setup, cell_match, iou_thresholds};
 use super::super::{Cell, Order, Selection};
+use super::is_in;
 
 /// What a detection counts as, over all areas.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -71,6 +72,9 @@ fn of_cell(
     cell: &Cell,
     threshold: usize,
 ) -> (Vec<(u32, Outcome)>, usize) {
+    if !can_match(setup, cell) {
+        return unmatched(setup, order, selection, cell);
+    }
     let found = cell_match(setup, order, selection, cell, Area::All);
     let outcome = |(row, &detection): (usize, &u32)| {
         let matched = found.matched[row].get(threshold).copied().flatten();
@@ -86,4 +90,39 @@ fn of_cell(
     };
     let outcomes = found.detections.iter().enumerate().map(outcome).collect();
     (outcomes, found.counted_truths)
+}
+
+/// Whether an IoU of the cell reaches the lowest threshold; in most cells none does.
+fn can_match(setup: &Setup<'_>, cell: &Cell) -> bool {
+    let lowest = iou_thresholds().first().copied().unwrap_or(0.0);
+    let detections = &setup.cells.detections[cell.slots.clone()];
+    let mut pairs = detections
+        .iter()
+        .flat_map(|&detection| setup.overlaps.of(detection as usize));
+    !cell.truths.is_empty() && pairs.any(|pair| pair.iou >= lowest)
+}
+
+/// What `cell_match` would say of a cell in which nothing matches: every detection that counts is false.
+fn unmatched(
+    setup: &Setup<'_>,
+    order: &Order,
+    selection: &Selection,
+    cell: &Cell,
+) -> (Vec<(u32, Outcome)>, usize) {
+    if !is_in(&selection.images, cell.image as usize) {
+        return (Vec::new(), 0);
+    }
+    let slots = order.in_cell[cell.slots.clone()].iter();
+    let outcomes = slots
+        .map(|&slot| setup.cells.detections[slot as usize])
+        .filter(|&detection| is_in(&selection.detections, detection as usize))
+        .take(MAX_DETECTIONS)
+        .map(|detection| (detection, Outcome::False))
+        .collect();
+    let counts = |&&truth: &&u32| {
+        let of = &setup.input.truths[truth as usize];
+        !of.is_crowd && Area::All.contains(of.area) && is_in(&selection.truths, truth as usize)
+    };
+    let truths = setup.cells.truths[cell.truths.clone()].iter();
+    (outcomes, truths.filter(counts).count())
 }
