@@ -26,7 +26,7 @@ be opened. The text shows the first few findings of each kind, --json all of the
 pub struct Args {
     /// A COCO JSON, or a folder with one
     #[arg(value_name = "SET")]
-    pub set: PathBuf,
+    pub data: PathBuf,
     /// Where the set's images lie, if not where its layout says
     #[arg(long, value_name = "DIR")]
     pub images: Option<PathBuf>,
@@ -41,7 +41,7 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
         anyhow::bail!("--images: {} is no folder", folder.display());
     }
     let request = CheckRequest {
-        path: args.set.clone(),
+        path: args.data.clone(),
         images: args.images.clone(),
     };
     let stop = interrupt::flag()?;
