@@ -25,9 +25,8 @@ Reads every record, every mask and the header of every image file. Exit code 0 w
 be opened. The text shows the first few findings of each kind, --json all of them with line and column.")]
 pub struct Args {
     /// A COCO JSON, or a folder with one
-    // Not `set`: that is the option of every command.
-    #[arg(id = "dataset", value_name = "SET")]
-    pub set: PathBuf,
+    #[arg(value_name = "SET")]
+    pub data: PathBuf,
     /// Where the set's images lie, if not where its layout says
     #[arg(long, value_name = "DIR")]
     pub images: Option<PathBuf>,
@@ -42,7 +41,7 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
         anyhow::bail!("--images: {} is no folder", folder.display());
     }
     let request = CheckRequest {
-        path: args.set.clone(),
+        path: args.data.clone(),
         images: args.images.clone(),
     };
     let stop = interrupt::flag()?;

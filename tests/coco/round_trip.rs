@@ -92,24 +92,21 @@ const NASTY: [&str; 6] = [
      \"category_id\":1,\"score\":NaN,\"caption\":\"},{\"},{\"id\":-1}]}",
 ];
 
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new(text: &str) -> (Self, PathBuf, PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let (json, out) = (
-            folder.path().join("in.json"),
-            folder.path().join("out.json"),
-        );
-        std::fs::write(&json, text).unwrap();
-        (Self(folder), json, out)
-    }
+/// A folder, the path of a set of that text in it, and one to save to.
+fn place(text: &str) -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let (json, out) = (
+        folder.path().join("in.json"),
+        folder.path().join("out.json"),
+    );
+    std::fs::write(&json, text).unwrap();
+    (folder, json, out)
 }
 
 #[test]
 fn nasty_sets_are_saved_as_they_are() {
     for text in NASTY {
-        let (_place, json, out) = Place::new(text);
+        let (_place, json, out) = place(text);
         let set = Dataset::open(&json).unwrap_or_else(|error| panic!("{text}: {error}"));
         save(&set, &out, &Edits::default()).unwrap();
         assert_eq!(std::fs::read_to_string(&out).unwrap(), text);
@@ -119,7 +116,7 @@ fn nasty_sets_are_saved_as_they_are() {
 #[test]
 fn an_added_annotation_is_found_again() {
     for text in NASTY {
-        let (_place, json, out) = Place::new(text);
+        let (_place, json, out) = place(text);
         let set = Dataset::open(&json).unwrap();
         let mut edits = Edits::default();
         for id in [77, 78] {
@@ -161,7 +158,7 @@ fn any_mixture_of_edits_changes_those_alone() {
     for seed in 0..300 {
         let mut rng = Rng::new(seed);
         let count = rng.below(7);
-        let (_place, json, out) = Place::new(&styled(count, rng.below(4)));
+        let (_place, json, out) = place(&styled(count, rng.below(4)));
         let set = Dataset::open(&json).unwrap();
         let before = value(&json);
         let mut want = Vec::new();
@@ -238,7 +235,7 @@ fn fields_are_changed_and_the_others_keep_their_digits() {
 
 #[test]
 fn a_set_is_saved_over_itself_and_a_changed_file_is_noticed() {
-    let (_place, json, out) = Place::new(NASTY[1]);
+    let (_place, json, out) = place(NASTY[1]);
     let set = Dataset::open(&json).unwrap();
     assert_eq!(set.annotations(0).kept.len(), 2);
     let mut edits = Edits::default();
@@ -274,7 +271,7 @@ fn a_set_is_saved_over_itself_and_a_changed_file_is_noticed() {
 
 #[test]
 fn an_output_that_cannot_be_written_is_named() {
-    let (_place, json, out) = Place::new(NASTY[1]);
+    let (_place, json, out) = place(NASTY[1]);
     let set = Dataset::open_with(&json, Role::Any, None, &mut |_| true).unwrap();
     let error = save(&set, &out.join("no/x.json"), &Edits::default()).unwrap_err();
     assert!(error.to_string().contains("x.json"), "{error}");

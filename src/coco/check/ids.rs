@@ -94,7 +94,7 @@ fn annotations(set: &Dataset, found: &mut Findings) {
             found.add_of_annotation(Kind::UnknownImage, head, None, &text);
         }
         if head.id == 0 {
-            let text = "annotation id 0: pycocotools would miscount";
+            let text = "pycocotools takes a match with the id 0 for none";
             found.add_of_annotation(Kind::AnnotationIdZero, head, None, text);
         }
     }
