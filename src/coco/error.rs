@@ -122,16 +122,4 @@ impl CocoError {
             source,
         }
     }
-
-    pub(super) fn json(path: &Path, error: &serde_json::Error) -> Self {
-        // serde_json appends the place to its message; it has fields of its own here.
-        let text = error.to_string();
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        Self::Json {
-            path: path.to_owned(),
-            reason: text.strip_suffix(&place).unwrap_or(&text).to_owned(),
-            line: error.line(),
-            column: error.column(),
-        }
-    }
 }
