@@ -263,7 +263,7 @@ fn selection_is_shared_and_its_numbers_keep_their_names() {
     }
     window.get_by_label_contains("bird, score").click();
     frames(&mut window, 3);
-    assert_eq!(window.state().view().instance, Some(3));
+    assert_eq!(window.state().view().instance, Some(2));
     assert!(said(&window, "Selected · bird"));
     let expected = [
         "score: 0.70",
@@ -523,15 +523,15 @@ fn the_canvas_and_the_list_share_hover_and_selection() {
     let bird = in_image(&window, 125.0, 60.0);
     window.hover_at(bird);
     frames(&mut window, 2);
-    assert_eq!(window.state().view().hovered, Some(3));
+    assert_eq!(window.state().view().hovered, Some(2));
     window.get_by_label_contains("cat, score 0.30").hover();
     frames(&mut window, 2);
-    assert_eq!(window.state().view().hovered, Some(2), "from the list");
+    assert_eq!(window.state().view().hovered, Some(3), "from the list");
 
     click_at(&mut window, bird, egui::PointerButton::Secondary);
     assert_eq!(
         window.state().view().instance,
-        Some(3),
+        Some(2),
         "the menu is about what is under it"
     );
     assert!(said(&window, "Copy the selected mask as COCO RLE"));

@@ -88,7 +88,8 @@ mod tests {
     fn what_does_not_exist_is_a_dash() {
         assert_eq!(number(-1.0), ABSENT);
         assert_eq!(number(f64::NAN), ABSENT);
-        assert_eq!(number(0.4745), "0.475");
+        assert_eq!(number(0.47446), "0.474");
+        assert_eq!(number(0.47456), "0.475");
         assert_eq!(optional(None), ABSENT);
         assert!(cell(Some(0.25), "").contains("data-value=\"0.25\""));
         assert!(bar_cell(Some(1.5), "").contains("width:100.0%"));
