@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use maskscope::data::synth::{AnnotationsRequest, write_annotations};
+use maskscope::document::eval::{CocoNumbers, Kind, accumulate, matches};
 use maskscope::document::evaluation::{EvalSettings, Side};
 use maskscope::document::ranking::RankBy;
 use maskscope::document::settings::Settings;
@@ -46,7 +47,7 @@ fn main() {
     let opened = timed(
         &mut doc,
         |doc| doc.open(&out.join("labels.json")),
-        |doc| doc.source().is_some(),
+        |doc| doc.has_truth(),
     );
     println!("open the set: {opened:.3} s");
     let attached = timed(
@@ -68,6 +69,7 @@ fn main() {
     );
     println!("errors, confusion, TIDE, suspects, calibration, headroom: {analysed:.3} s");
     let thresholds = |n: usize| 0.05 + 0.9 * (n as f64 / 40.0);
+    steps(&doc);
     report(
         "a moved threshold",
         (0..40).map(|n| {
@@ -148,4 +150,33 @@ fn report(what: &str, seconds: impl IntoIterator<Item = f64>) {
         "{what}: p50 {p50:.1} ms, p95 {p95:.1} ms, longest {most:.1} ms ({} times)",
         all.len()
     );
+}
+
+/// What a moved threshold is made of.
+fn steps(doc: &Document) {
+    let Some(evaluation) = doc.evaluation(Side::A) else {
+        return;
+    };
+    let selection = &evaluation.selection;
+    for kind in [Kind::Segm, Kind::Bbox] {
+        let (base, order) = (&evaluation.base, &evaluation.of(kind).order);
+        let setup = base.setup(kind);
+        let (mut matching, mut tracing, mut naming) = (f64::MAX, f64::MAX, f64::MAX);
+        for _ in 0..5 {
+            let start = Instant::now();
+            let found = matches(&setup, order, selection);
+            matching = matching.min(start.elapsed().as_secs_f64());
+            let start = Instant::now();
+            let curves = accumulate(&base.cells, order, &found);
+            tracing = tracing.min(start.elapsed().as_secs_f64());
+            let start = Instant::now();
+            std::hint::black_box(CocoNumbers::of(&curves));
+            naming = naming.min(start.elapsed().as_secs_f64());
+        }
+        let [matching, tracing, naming] = [matching, tracing, naming].map(|s| s * 1e3);
+        let kind = kind.key();
+        println!(
+            "  {kind}: matches {matching:.1} ms, curves {tracing:.1} ms, numbers {naming:.1} ms"
+        );
+    }
 }

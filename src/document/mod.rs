@@ -4,8 +4,10 @@
 
 pub mod evaluation;
 pub mod filter;
+pub mod health;
 mod images_list;
 mod open;
+mod opening;
 mod running;
 pub mod settings;
 mod state;
@@ -22,6 +24,7 @@ pub use crate::jobs::infer::{ImageTask, ModelRequest, ModelSummary};
 pub use crate::jobs::logging;
 pub use crate::structures::ranking;
 pub use images_list::{ImageEntry, ImageState};
+pub use opening::OpeningProgress;
 pub use state::{Document, ModelState, Notice, NoticeKind, Progress, Source, SourceKind};
 pub use truth::{Truth, TruthInstance, TruthState};
 

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::opening::Teller;
 use super::{ImageEntry, ImageState, PathKind, Source, SourceKind};
-use crate::coco::dataset::{Dataset, JsonKind, kind_of_json};
+use crate::coco::dataset::{Dataset, DatasetImage, JsonKind, Role, kind_of_json};
 use crate::coco::{CocoError, predictions};
 use crate::jobs::{JobError, sets};
 use crate::structures::ClassTable;
@@ -60,15 +60,15 @@ pub(super) fn kind_of(path: &Path) -> PathKind {
     }
 }
 
-/// Opens `path`; `found` counts images meanwhile.
-pub(super) fn open(path: &Path, found: &AtomicUsize) -> Result<Opened, OpenError> {
+/// Opens `path`; `teller` hears of it meanwhile.
+pub(super) fn open(path: &Path, teller: &Teller) -> Result<Opened, OpenError> {
     if !path.exists() {
         return Err(OpenError::Absent(path.to_owned()));
     }
     match kind_of(path) {
-        PathKind::Folder | PathKind::CocoSet if path.is_dir() => open_folder(path, found),
-        PathKind::CocoSet => open_set(Dataset::open(path)?, SourceKind::CocoSet, path),
-        PathKind::Predictions => open_predictions(path, found),
+        PathKind::Folder | PathKind::CocoSet if path.is_dir() => open_folder(path, teller),
+        PathKind::CocoSet => open_set(path, SourceKind::CocoSet, teller),
+        PathKind::Predictions => open_predictions(path, teller),
         PathKind::Image => Ok(open_image(path)),
         PathKind::Folder | PathKind::Checkpoint | PathKind::Unknown => {
             Err(OpenError::Unknown(path.to_owned()))
@@ -77,20 +77,21 @@ pub(super) fn open(path: &Path, found: &AtomicUsize) -> Result<Opened, OpenError
 }
 
 /// Makes the demo set where it is not there yet, and opens it.
-pub(super) fn open_demo(found: &AtomicUsize) -> Result<Opened, OpenError> {
-    let folder = sets::demo_folder(&mut |done| found.store(done, Ordering::Relaxed))?;
-    let mut opened = open_set(Dataset::open(&folder)?, SourceKind::Demo, &folder)?;
+pub(super) fn open_demo(teller: &Teller) -> Result<Opened, OpenError> {
+    let folder = sets::demo_folder(&mut |done| teller.found(done))?;
+    let dataset = Dataset::open(&folder)?;
+    let mut opened = opened_set(dataset, SourceKind::Demo, &folder);
     opened.source.title = "Demo".into();
     Ok(opened)
 }
 
 /// A folder with a COCO JSON is a set; without one it is a folder of images.
-fn open_folder(path: &Path, found: &AtomicUsize) -> Result<Opened, OpenError> {
+fn open_folder(path: &Path, teller: &Teller) -> Result<Opened, OpenError> {
     let mut notes = Vec::new();
-    match Dataset::open(path) {
-        Ok(dataset) => return open_set(dataset, SourceKind::CocoSet, path),
-        Err(CocoError::NoDataset { .. }) => {}
-        Err(error) if sets::list_folder(path)?.is_empty() => return Err(error.into()),
+    match open_set(path, SourceKind::CocoSet, teller) {
+        Ok(opened) => return Ok(opened),
+        Err(OpenError::Coco(CocoError::NoDataset { .. })) => {}
+        Err(error) if sets::list_folder(path)?.is_empty() => return Err(error),
         Err(error) => notes.push(format!("opened as a folder of images: {error}")),
     }
     let files = sets::list_folder(path)?;
@@ -102,7 +103,7 @@ fn open_folder(path: &Path, found: &AtomicUsize) -> Result<Opened, OpenError> {
         }
         .into());
     }
-    found.store(files.len(), Ordering::Relaxed);
+    teller.found(files.len());
     Ok(Opened {
         source: source(SourceKind::Folder, path),
         images: files.into_iter().map(|file| entry(file, path)).collect(),
@@ -123,7 +124,23 @@ fn open_image(path: &Path) -> Opened {
     }
 }
 
-fn open_set(dataset: Dataset, kind: SourceKind, path: &Path) -> Result<Opened, OpenError> {
+fn open_set(path: &Path, kind: SourceKind, teller: &Teller) -> Result<Opened, OpenError> {
+    let dataset = Dataset::open_with(path, Role::Any, None, &mut |step| {
+        if let Some(images) = step.images {
+            teller.images(Opened {
+                source: source(kind, path),
+                images: images.iter().map(|image| set_entry(image, 0)).collect(),
+                classes: ClassTable::default(),
+                dataset: None,
+                notes: Vec::new(),
+            });
+        }
+        teller.read(step.done, step.total)
+    })?;
+    Ok(opened_set(dataset, kind, path))
+}
+
+fn opened_set(dataset: Dataset, kind: SourceKind, path: &Path) -> Opened {
     let mut notes = dataset.notes().to_vec();
     if dataset.missing() > 0 {
         let (missing, all) = (dataset.missing(), dataset.images().len());
@@ -132,31 +149,33 @@ fn open_set(dataset: Dataset, kind: SourceKind, path: &Path) -> Result<Opened, O
             dataset.folder().display()
         ));
     }
-    let images = dataset
-        .images()
-        .iter()
-        .enumerate()
-        .map(|(index, image)| ImageEntry {
-            path: image.path.clone(),
-            name: image.file_name.clone(),
-            key: key(&image.path),
-            declared: image.declared,
-            size: image.declared,
-            state: ImageState::Idle,
-            annotations: dataset.annotations_of(index),
-        });
-    Ok(Opened {
+    let images = dataset.images().iter().enumerate();
+    Opened {
         source: source(kind, path),
-        images: images.collect(),
+        images: images
+            .map(|(index, image)| set_entry(image, dataset.annotations_of(index)))
+            .collect(),
         classes: dataset.classes().clone(),
         dataset: Some(Arc::new(dataset)),
         notes,
-    })
+    }
 }
 
-fn open_predictions(path: &Path, found: &AtomicUsize) -> Result<Opened, OpenError> {
+fn set_entry(image: &DatasetImage, annotations: usize) -> ImageEntry {
+    ImageEntry {
+        path: image.path.clone(),
+        name: image.file_name.clone(),
+        key: key(&image.path),
+        declared: image.declared,
+        size: image.declared,
+        state: ImageState::Idle,
+        annotations,
+    }
+}
+
+fn open_predictions(path: &Path, teller: &Teller) -> Result<Opened, OpenError> {
     let file = predictions::read(path)?;
-    found.store(file.images.len(), Ordering::Relaxed);
+    teller.found(file.images.len());
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut missing = 0;
     let images: Vec<_> = file

@@ -46,6 +46,9 @@ impl Document {
             self.notices.push(Notice::new(NoticeKind::Warning, text));
             return;
         }
+        if self.awaits_annotations() {
+            return; // it runs by itself as soon as they are here
+        }
         self.cancel();
         self.predictions_path = None;
         let wanted = |state: &ImageState| again || !matches!(state, ImageState::Done(_));

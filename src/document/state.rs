@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use super::evaluation::{Analyst, Attaching, Evaluator, Second};
+use super::evaluation::{Analyst, Attaching, Evaluator, Second, Side};
 use super::filter::{EvaluationFields, FilterInput, GroundTruth};
+use super::health::Checkup;
 use super::open::{self, OpenError, Opened};
+use super::opening::{Opening, OpeningProgress, Step, Teller};
 use super::ranking::RankBy;
 use super::running::Running;
 use super::settings::Settings;
@@ -111,13 +112,6 @@ impl Notice {
     }
 }
 
-/// A path that a thread is opening.
-struct Opening {
-    path: PathBuf,
-    found: Arc<AtomicUsize>,
-    result: Receiver<Result<Opened, OpenError>>,
-}
-
 /// What is open and what runs. See the module's documentation.
 pub struct Document {
     pub(super) source: Option<Source>,
@@ -133,9 +127,12 @@ pub struct Document {
     /// Ground truth of what is open.
     pub(super) dataset: Option<Arc<Dataset>>,
     pub(super) attaching: Option<Attaching>,
+    /// Prediction files that wait for their set or their turn.
+    pub(super) to_attach: Vec<(PathBuf, Side)>,
     pub(super) evaluator: Option<Evaluator>,
     pub(super) analyst: Option<Analyst>,
     pub(super) second: Option<Second>,
+    pub(super) checkup: Option<Checkup>,
     pub(super) predictions_path: Option<PathBuf>,
     /// Changes whenever predictions or classes change.
     pub(super) predictions_number: u64,
@@ -167,9 +164,11 @@ impl Document {
             wake,
             dataset: None,
             attaching: None,
+            to_attach: Vec::new(),
             evaluator: None,
             analyst: None,
             second: None,
+            checkup: None,
             predictions_path: None,
             predictions_number: 0,
             truth: None,
@@ -229,10 +228,14 @@ impl Document {
         self.revision
     }
 
-    /// What is being opened, with the number of images found so far.
-    pub fn opening(&self) -> Option<(&Path, usize)> {
-        let opening = self.opening.as_ref()?;
-        Some((&opening.path, opening.found.load(Ordering::Relaxed)))
+    /// What is being opened. Of a set whose annotations take long, `images` are those of it already.
+    pub fn opening(&self) -> Option<OpeningProgress<'_>> {
+        self.opening.as_ref().map(Opening::progress)
+    }
+
+    /// Whether the images of the open set are here and its annotations still being read.
+    pub fn awaits_annotations(&self) -> bool {
+        (self.opening.as_ref()).is_some_and(|opening| opening.shows_images)
     }
 
     /// The running job.
@@ -249,6 +252,7 @@ impl Document {
     pub fn is_busy(&self) -> bool {
         self.opening.is_some()
             || self.attaching.is_some()
+            || !self.to_attach.is_empty()
             || self.running.is_some()
             || !self.exports.is_empty()
     }
@@ -269,6 +273,9 @@ impl Document {
         self.take_attached();
         self.take_inference();
         self.take_evaluations();
+        if let Some(checkup) = &mut self.checkup {
+            checkup.poll();
+        }
         self.exports.retain(|export| match export.try_recv() {
             Ok(notice) => {
                 self.notices.push(notice);
@@ -294,29 +301,16 @@ impl Document {
         self.start_opening(Path::new("Demo"), open::open_demo);
     }
 
-    fn start_opening(
+    pub(super) fn start_opening(
         &mut self,
         path: &Path,
-        work: impl FnOnce(&AtomicUsize) -> Result<Opened, OpenError> + Send + 'static,
+        work: impl FnOnce(&Teller) -> Result<Opened, OpenError> + Send + 'static,
     ) {
-        let found = Arc::new(AtomicUsize::new(0));
-        let (sender, result) = channel();
-        let (counter, wake) = (Arc::clone(&found), Arc::clone(&self.wake));
-        let thread = std::thread::Builder::new()
-            .name("open".into())
-            .spawn(move || {
-                // The receiver is gone when another path was opened meanwhile.
-                let _ = sender.send(work(&counter));
-                wake();
-            });
-        match thread {
-            Ok(_) => {
-                self.opening = Some(Opening {
-                    path: path.to_owned(),
-                    found,
-                    result,
-                })
-            }
+        if self.awaits_annotations() {
+            self.close(); // half a set is of no use
+        }
+        match Opening::start(path, &self.wake, work) {
+            Ok(opening) => self.opening = Some(opening),
             Err(error) => self.notices.push(Notice::new(
                 NoticeKind::Error,
                 format!("cannot start a thread: {error}"),
@@ -325,31 +319,38 @@ impl Document {
     }
 
     fn take_opened(&mut self) {
-        let Some(opening) = &self.opening else { return };
-        let result = match opening.result.try_recv() {
-            Ok(result) => result,
-            Err(std::sync::mpsc::TryRecvError::Empty) => return,
-            Err(std::sync::mpsc::TryRecvError::Disconnected) => {
-                let text = format!(
-                    "opening {} broke; the log holds the details",
-                    opening.path.display()
-                );
-                self.notices.push(Notice::new(NoticeKind::Error, text));
-                self.opening = None;
-                return;
-            }
+        let Some(mut opening) = self.opening.take() else {
+            return;
         };
-        self.opening = None;
-        match result {
-            Ok(opened) => self.install(opened),
-            Err(error) => self
-                .notices
-                .push(Notice::new(NoticeKind::Error, error.to_string())),
+        match opening.poll() {
+            Ok(None) => self.opening = Some(opening),
+            Ok(Some(Step::Images(opened))) => {
+                self.clear();
+                self.images = opened.images;
+                self.source = Some(opened.source);
+                self.changed();
+                opening.shows_images = true;
+                self.opening = Some(opening);
+            }
+            Ok(Some(Step::Done(Ok(opened)))) => self.install(opened),
+            Ok(Some(Step::Done(Err(error)))) => self.opening_failed(&opening, error.to_string()),
+            Err(_) => {
+                let path = opening.path().display();
+                let text = format!("opening {path} broke; the log holds the details");
+                self.opening_failed(&opening, text);
+            }
+        }
+    }
+
+    fn opening_failed(&mut self, opening: &Opening, text: String) {
+        self.notices.push(Notice::new(NoticeKind::Error, text));
+        if opening.shows_images {
+            self.close();
         }
     }
 
     fn install(&mut self, opened: Opened) {
-        self.close();
+        self.clear();
         let kind = opened.source.kind;
         if !opened.notes.is_empty() {
             let text = match opened.notes.as_slice() {
@@ -378,6 +379,9 @@ impl Document {
             (opened.dataset.clone()).and_then(|dataset| Evaluator::new(dataset, wake()).ok());
         self.analyst = Analyst::new(wake()).ok();
         self.dataset = opened.dataset;
+        if self.dataset.is_none() {
+            self.to_attach.clear();
+        }
         self.source = Some(opened.source);
         self.changed();
         let runs_by_itself = matches!(
@@ -389,8 +393,14 @@ impl Document {
         }
     }
 
-    /// Closes what is open; a running job is cancelled.
+    /// Closes what is open or being opened; a running job is cancelled.
     pub fn close(&mut self) {
+        self.opening = None;
+        self.to_attach.clear();
+        self.clear();
+    }
+
+    fn clear(&mut self) {
         self.running = None;
         self.truth = None;
         self.dataset = None;
@@ -398,6 +408,7 @@ impl Document {
         self.evaluator = None;
         self.analyst = None;
         self.second = None;
+        self.checkup = None;
         self.predictions_path = None;
         self.evaluation = None;
         self.source = None;

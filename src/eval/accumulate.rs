@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use hotcoco::metrics::counts::{PrCurveScratch, precision_recall_curve_of_order_into};
 use rayon::prelude::*;
 
-use super::matching::{AREAS, Area, Flags, Matches, NOT_COUNTED, THRESHOLDS};
+use super::matching::{AREAS, Area, NOT_COUNTED, THRESHOLDS};
 use super::mean::{mean_of_existing, pairwise_mean};
-use super::{Cells, Order};
+use super::{Cells, Flags, Matches, Order};
 
 /// Points of recall at which precision is read: 0, .01, ... 1.
 pub const RECALL_POINTS: usize = 101;
@@ -112,14 +112,19 @@ fn area_curves(
     truths: usize,
     points: &[f64],
 ) -> Vec<Curve> {
-    let mut matched = Vec::with_capacity(ranked.len());
+    let counted: Vec<Flags> = ranked
+        .iter()
+        .map(|(flags, _)| flags[area])
+        .filter(|flags| !flags.is_ignored_throughout())
+        .collect();
+    let mut matched = Vec::with_capacity(counted.len());
     let (mut scratch, mut traced) = (PrCurveScratch::default(), Vec::new());
     (0..THRESHOLDS)
         .map(|t| {
             matched.clear();
-            let counted = ranked.iter().map(|(flags, _)| flags[area]);
             matched.extend(
                 counted
+                    .iter()
                     .filter(|flags| flags.ignored >> t & 1 == 0)
                     .map(|flags| flags.matched >> t & 1 == 1),
             );

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::matching::{Matches, Selection, Setup};
 use super::{
     Confusion, ConfusionRule, Order, PerImage, SuspectRules, Suspects, Tide, confusion, pair_up,
     per_image, suspects, tide,
 };
+use super::{Matches, Selection, Setup};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]

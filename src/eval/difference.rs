@@ -8,9 +8,9 @@ use std::ops::Range;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::matching::{Area, Matches, NOT_COUNTED, Selection, Setup};
+use super::matching::{Area, NOT_COUNTED, Selection, Setup};
 use super::overlaps::instance_iou;
-use super::{Curves, EvalInput, Order, Pairing, pair_up};
+use super::{Curves, EvalInput, Matches, Order, Pairing, pair_up};
 
 /// One of the two.
 #[derive(Clone, Copy)]

@@ -4,7 +4,6 @@ use std::sync::LazyLock;
 
 use hotcoco::params::{IouType, Params};
 use hotcoco::primitives::greedy::{GtMasks, coco_match_floor, greedy_match_masked};
-use rayon::prelude::*;
 
 use super::{Cell, Cells, EvalInput, Kind, Order, Overlaps, Truth};
 
@@ -175,7 +174,7 @@ pub fn cell_match(
     match_candidates(setup, &detections, &candidates, &truths, area)
 }
 
-fn counted_detections(
+pub(super) fn counted_detections(
     setup: &Setup<'_>,
     order: &Order,
     selection: &Selection,
@@ -192,7 +191,7 @@ fn counted_detections(
         .collect()
 }
 
-fn counted_truths(setup: &Setup<'_>, selection: &Selection, cell: &Cell) -> Vec<u32> {
+pub(super) fn counted_truths(setup: &Setup<'_>, selection: &Selection, cell: &Cell) -> Vec<u32> {
     if !selection.has_image(cell.image) {
         return Vec::new();
     }
@@ -204,7 +203,7 @@ fn counted_truths(setup: &Setup<'_>, selection: &Selection, cell: &Cell) -> Vec<
 }
 
 /// Rows of the detections that could match at the lowest threshold; the others need no matrix.
-fn candidates(setup: &Setup<'_>, detections: &[u32]) -> Vec<usize> {
+pub(super) fn candidates(setup: &Setup<'_>, detections: &[u32]) -> Vec<usize> {
     let lowest = iou_floor();
     (0..detections.len())
         .filter(|&row| {
@@ -218,7 +217,7 @@ fn iou_floor() -> f64 {
     iou_thresholds().first().copied().unwrap_or(0.5)
 }
 
-fn match_candidates(
+pub(super) fn match_candidates(
     setup: &Setup<'_>,
     detections: &[u32],
     candidates: &[usize],
@@ -273,7 +272,7 @@ fn greedy(setup: &Setup<'_>, candidates: &[usize], found: &mut CellMatch) {
 }
 
 /// A detection is ignored with its match; an unmatched one where its own area is out of range.
-fn ignore(setup: &Setup<'_>, area: Area, found: &mut CellMatch) {
+pub(super) fn ignore(setup: &Setup<'_>, area: Area, found: &mut CellMatch) {
     for (row, &detection) in found.detections.iter().enumerate() {
         let is_outside = !area.contains(setup.area_of(detection));
         for (t, truth) in found.matched[row].iter_mut().enumerate() {
@@ -291,127 +290,4 @@ fn ignore(setup: &Setup<'_>, area: Area, found: &mut CellMatch) {
             }
         }
     }
-}
-
-/// Matched and ignored, a bit for each IoU threshold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flags {
-    /// Has a match.
-    pub matched: u16,
-    /// Counts as neither true nor false.
-    pub ignored: u16,
-}
-
-impl Flags {
-    /// Thresholds at which it is a true positive.
-    pub fn true_positive(self) -> u16 {
-        self.matched & !self.ignored
-    }
-
-    /// Thresholds at which it is a false positive.
-    pub fn false_positive(self) -> u16 {
-        !self.matched & !self.ignored & ALL_THRESHOLDS
-    }
-}
-
-const ALL_THRESHOLDS: u16 = (1 << THRESHOLDS) - 1;
-
-/// The matches of a set, as much of them as the numbers need.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Matches {
-    /// By slot, by area range.
-    pub flags: Vec<[Flags; AREAS]>,
-    /// By slot: its rank in its cell, or `NOT_COUNTED`.
-    pub rank_in_cell: Vec<u8>,
-    /// By class, by area range: ground truths that are not ignored.
-    pub truths: Vec<[u32; AREAS]>,
-}
-
-/// Matches every cell, on all cores.
-pub fn matches(setup: &Setup<'_>, order: &Order, selection: &Selection) -> Matches {
-    let cells = setup.cells;
-    let mut found = Matches {
-        flags: vec![[Flags::default(); AREAS]; cells.detections.len()],
-        rank_in_cell: vec![NOT_COUNTED; cells.detections.len()],
-        truths: vec![[0; AREAS]; cells.of_class.len()],
-    };
-    let mut work = Vec::with_capacity(cells.list.len());
-    let (mut flags, mut ranks) = (&mut found.flags[..], &mut found.rank_in_cell[..]);
-    for cell in &cells.list {
-        let (of_cell, rest) = flags.split_at_mut(cell.slots.len());
-        flags = rest;
-        let (ranks_of_cell, rest) = ranks.split_at_mut(cell.slots.len());
-        ranks = rest;
-        work.push((cell, of_cell, ranks_of_cell));
-    }
-    let counts: Vec<[u32; AREAS]> = work
-        .into_par_iter()
-        .with_min_len(64)
-        .map(|(cell, flags, ranks)| match_into(setup, order, selection, cell, flags, ranks))
-        .collect();
-    for (cell, counts) in cells.list.iter().zip(counts) {
-        if let Some(total) = found.truths.get_mut(cell.label as usize) {
-            for (total, count) in total.iter_mut().zip(counts) {
-                *total += count;
-            }
-        }
-    }
-    found
-}
-
-/// Matches a cell into its part of `Matches`; returns its ground truths that count, by area range.
-fn match_into(
-    setup: &Setup<'_>,
-    order: &Order,
-    selection: &Selection,
-    cell: &Cell,
-    flags: &mut [[Flags; AREAS]],
-    ranks: &mut [u8],
-) -> [u32; AREAS] {
-    let detections = counted_detections(setup, order, selection, cell);
-    let truths = counted_truths(setup, selection, cell);
-    let place =
-        |detection: u32| setup.cells.slot_of[detection as usize] as usize - cell.slots.start;
-    for (rank, &detection) in (0u8..).zip(&detections) {
-        ranks[place(detection)] = rank;
-    }
-    let candidates = candidates(setup, &detections);
-    let mut counts = [0; AREAS];
-    for (a, area) in Area::ALL.into_iter().enumerate() {
-        if candidates.is_empty() || truths.is_empty() {
-            counts[a] = unmatched(setup, &detections, &truths, area, |detection, ignored| {
-                flags[place(detection)][a].ignored = ignored;
-            });
-            continue;
-        }
-        let found = match_candidates(setup, &detections, &candidates, &truths, area);
-        counts[a] = found.counted_truths as u32;
-        for (row, &detection) in detections.iter().enumerate() {
-            let of_slot = &mut flags[place(detection)][a];
-            of_slot.ignored = found.ignored[row];
-            of_slot.matched = bits(&found.matched[row]);
-        }
-    }
-    counts
-}
-
-/// A cell in which nothing can match: only areas decide. Returns the ground truths that count.
-fn unmatched(
-    setup: &Setup<'_>,
-    detections: &[u32],
-    truths: &[u32],
-    area: Area,
-    mut set: impl FnMut(u32, u16),
-) -> u32 {
-    for &detection in detections {
-        let is_outside = !area.contains(setup.area_of(detection));
-        set(detection, if is_outside { ALL_THRESHOLDS } else { 0 });
-    }
-    let counts = |&&truth: &&u32| setup.input.truths[truth as usize].counts_in(area);
-    truths.iter().filter(counts).count() as u32
-}
-
-fn bits(matched: &[Option<u16>; THRESHOLDS]) -> u16 {
-    let bit = |(t, truth): (usize, &Option<u16>)| u16::from(truth.is_some()) << t;
-    matched.iter().enumerate().map(bit).sum()
 }

@@ -16,6 +16,7 @@ mod difference;
 mod input;
 pub mod knows;
 mod ledger;
+mod matches;
 mod matching;
 mod mean;
 mod measured;
@@ -45,9 +46,10 @@ pub use ledger::{
     DetectionEntry, DetectionOutcome, Ignored, Ledger, Missed, TruthEntry, TruthOutcome, Unmatched,
     ledger,
 };
+pub use matches::{Flags, Matches, matches, matches_of_fewer};
 pub use matching::{
-    AREAS, Area, CellMatch, Flags, IdPolicy, MAX_DETECTIONS, Matches, NOT_COUNTED, Selection,
-    Setup, THRESHOLDS, cell_match, iou_thresholds, matches,
+    AREAS, Area, CellMatch, IdPolicy, MAX_DETECTIONS, NOT_COUNTED, Selection, Setup, THRESHOLDS,
+    cell_match, iou_thresholds,
 };
 pub use mean::pairwise_mean;
 pub use measured::{CROWD_SHARE, best_overlap, measured_ious};

@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::matching::{Area, Matches, Selection, Setup, cell_match};
-use super::{Cell, Order};
+use super::matching::{Area, Selection, Setup, cell_match};
+use super::{Cell, Matches, Order};
 
 /// Partners at one IoU threshold, all areas; matches with ignored ground truths among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::accumulate::recall_points;
-use super::matching::{Area, Flags, Matches, NOT_COUNTED, Selection, Setup, THRESHOLDS};
+use super::matching::{Area, NOT_COUNTED, Selection, Setup, THRESHOLDS};
 use super::mean::pairwise_mean;
-use super::{Cell, Order, Pairing};
+use super::{Cell, Flags, Matches, Order, Pairing};
 
 /// What became of a detection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

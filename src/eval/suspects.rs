@@ -6,9 +6,9 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::matching::{Area, Matches, NOT_COUNTED, Selection, Setup};
+use super::matching::{Area, NOT_COUNTED, Selection, Setup};
 use super::words::{annotation_with_class, class, number, short};
-use super::{Overlap, Pairing};
+use super::{Matches, Overlap, Pairing};
 
 /// What is suspected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

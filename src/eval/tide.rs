@@ -12,8 +12,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::accumulate::recall_points;
-use super::matching::{Area, Matches, NOT_COUNTED, Selection, Setup, iou_thresholds};
-use super::{Order, Pairing};
+use super::matching::{Area, NOT_COUNTED, Selection, Setup, iou_thresholds};
+use super::{Matches, Order, Pairing};
 
 /// Below this IoU a detection counts as background.
 pub const BACKGROUND_IOU: f64 = 0.1;

@@ -152,14 +152,14 @@ impl App {
             if let Some(source) = source.filter(|source| source.kind != SourceKind::Demo) {
                 self.shell.memory.last_source = Some(source.path.clone());
             }
-            self.attach_first();
         }
+        self.attach_first();
         self.document.evaluate(&self.view.eval_settings());
     }
 
     /// Predictions of the command line, as soon as their set is open.
     fn attach_first(&mut self) {
-        if self.document.source().is_none() {
+        if self.document.source().is_none() || self.document.opening().is_some() {
             return;
         }
         if let Some(path) = self.shell.first_predictions.take() {
@@ -307,8 +307,12 @@ impl App {
             Some(Overlay::Settings) => {
                 panels::settings::settings_ui(ctx, &shell.memory, doc, view, out)
             }
+            Some(Overlay::Health) => panels::health::health_ui(ctx, doc, out),
         };
         if is_done {
+            if shell.overlay == Some(Overlay::Health) {
+                self.document.cancel_check();
+            }
             shell.overlay = None;
             ctx.request_repaint();
         }

@@ -29,6 +29,8 @@ pub enum Command {
     OpenPath(PathBuf),
     /// Open the built-in synthetic set.
     OpenDemo,
+    /// Show the health report of the set; made where it is not known.
+    CheckSet,
     /// Close what is open: back to the start screen.
     CloseSet,
     /// Run the model on every image without predictions.
@@ -186,6 +188,7 @@ impl Command {
             C::OpenPredictions,
             C::ComparePredictions,
             C::CloseComparison,
+            C::CheckSet,
             C::OpenCheckpoint,
             C::ExportPredictions,
             C::CloseSet,
@@ -272,6 +275,7 @@ impl Command {
             Self::OpenPredictions => "Open predictions…",
             Self::ComparePredictions => "Compare with predictions…",
             Self::CloseComparison => "End the comparison",
+            Self::CheckSet => "Check the set…",
             Self::ClearPick => "Show all images again",
             Self::ToggleEvaluateAboveThreshold => {
                 "Evaluate all detections, or those above the threshold"
@@ -347,6 +351,7 @@ impl Command {
             | Self::CloseComparison
             | Self::OpenPath(_)
             | Self::OpenDemo
+            | Self::CheckSet
             | Self::CloseSet
             | Self::ExportPredictions
             | Self::RevealImage
@@ -393,16 +398,14 @@ impl Command {
     pub fn enabled(&self, doc: &Document, view: &ViewState) -> bool {
         match self {
             Self::CloseSet => doc.source().is_some() || doc.opening().is_some(),
-            Self::RunModel => has_model(doc) && doc.progress().is_none() && doc.outstanding() > 0,
-            Self::RunAgain => {
-                has_model(doc) && doc.progress().is_none() && !doc.images().is_empty()
-            }
+            Self::RunModel => can_run(doc) && doc.outstanding() > 0,
+            Self::RunAgain => can_run(doc) && !doc.images().is_empty(),
             Self::TogglePause | Self::CancelJob => doc.progress().is_some(),
             Self::ExportPredictions => {
                 let is_done = |state: &ImageState| matches!(state, ImageState::Done(_));
                 doc.images().iter().any(|image| is_done(&image.state))
             }
-            Self::ComparePredictions => doc.has_truth(),
+            Self::ComparePredictions | Self::CheckSet => doc.has_truth(),
             Self::CloseComparison => doc.second().is_some(),
             Self::SetWorkspace(_) => doc.source().is_some(),
             Self::ClearPick => view.picked.is_some(),
@@ -465,6 +468,10 @@ fn has_view(doc: &Document, name: &str) -> bool {
 }
 
 /// Whether a checkpoint was chosen that was not refused.
+fn can_run(doc: &Document) -> bool {
+    has_model(doc) && doc.progress().is_none() && !doc.awaits_annotations()
+}
+
 fn has_model(doc: &Document) -> bool {
     !matches!(doc.model(), ModelState::None | ModelState::Failed(..))
 }

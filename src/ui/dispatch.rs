@@ -60,6 +60,10 @@ fn file(command: &Command, target: &mut Target<'_>) {
         Command::OpenDemo => target.document.open_demo(),
         Command::OpenPath(path) => open_path(target.document, path),
         Command::CloseComparison => target.document.close_second(),
+        Command::CheckSet => {
+            target.document.check_set();
+            target.shell.overlay = Some(Overlay::Health);
+        }
         Command::CloseSet => target.document.close(),
         Command::RevealImage => reveal(target),
         Command::CopyMask => copy_mask(target),
@@ -84,7 +88,8 @@ fn file(command: &Command, target: &mut Target<'_>) {
 /// Opens a path; predictions are attached to the set with annotations that is open.
 pub fn open_path(document: &mut Document, path: &Path) {
     let is_predictions = || PathKind::of(path) == PathKind::Predictions;
-    if document.has_truth() && is_predictions() {
+    let has_set = document.has_truth() || document.awaits_annotations();
+    if has_set && is_predictions() {
         document.attach_predictions(path, Side::A);
     } else {
         document.open(path);
@@ -189,6 +194,9 @@ fn view(command: &Command, target: &mut Target<'_>) {
         }
         Command::SetThreshold(threshold) => view.threshold = threshold.clamp(0.0, 1.0),
         Command::SetRankBy(by) => view.rank_by = *by,
+        Command::ToggleEvaluateAboveThreshold => {
+            view.evaluate_above_threshold = !view.evaluate_above_threshold;
+        }
         _ => {}
     }
 }

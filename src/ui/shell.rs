@@ -21,6 +21,8 @@ pub enum Overlay {
     Keys,
     /// The settings.
     Settings,
+    /// The health report of the set.
+    Health,
 }
 
 /// State of the frame around the panels. It can be thrown away but for `memory`.

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use maskscope::coco::dataset::Dataset;
 use maskscope::coco::predictions;
 use maskscope::eval::{
-    self, Area, CellMatch, Cells, CocoNumbers, EvalInput, IdPolicy, ImageRef, Order, Overlaps,
-    PredictedImages, Scope, Selection, Setup, accumulate, cell_match, matches, rank_scores,
+    self, Area, CellMatch, Cells, CocoNumbers, EvalInput, IdPolicy, ImageRef, Matches, Order,
+    Overlaps, PredictedImages, Scope, Selection, Setup, accumulate, cell_match, matches,
+    matches_of_fewer, rank_scores,
 };
 use maskscope::structures::ranking::RankBy;
 use serde_json::{Value, json};
@@ -17,6 +18,55 @@ use super::case::{Case, Cell, Ids, Kind, Outcome, Question, THRESHOLDS, sort_cel
 
 /// The engine's answer; `None` where it has no such mode: pycocotools' reading of ids that repeat.
 pub fn evaluate(case: &Case, question: Question) -> Option<Outcome> {
+    with_setup(case, question, |setup, order| {
+        let found = matches(setup, order, &Selection::default());
+        let curves = accumulate(setup.cells, order, &found);
+        let per_category = setup.input.classes.category_ids.iter().enumerate();
+        Outcome {
+            stats: CocoNumbers::of(&curves).0,
+            per_category: per_category
+                .map(|(label, &id)| (id as u64, curves.class_ap(label, Area::All)))
+                .collect(),
+            cells: all_cells(case, setup, order),
+        }
+    })
+}
+
+/// Matches of a selection, made anew and from those of a larger one. Of the detections every `of`th is gone: the last
+/// `of`th part by score where `is_threshold`, else one here and there.
+pub fn matches_of_fewer_twice(
+    case: &Case,
+    question: Question,
+    of: usize,
+    is_threshold: bool,
+) -> Option<[Matches; 2]> {
+    with_setup(case, question, |setup, order| {
+        let positions = 0..setup.input.detections.len();
+        let scores: Vec<f64> = positions
+            .map(|p| setup.input.detection(p).score.into())
+            .collect();
+        let mut sorted = scores.clone();
+        sorted.sort_by(f64::total_cmp);
+        let threshold = sorted.get(sorted.len() / of).copied().unwrap_or(0.5);
+        let keeps = |(position, score): (usize, f64)| match is_threshold {
+            true => score >= threshold,
+            false => position % of != of - 1,
+        };
+        let fewer = Selection {
+            detections: Some(scores.into_iter().enumerate().map(keeps).collect()),
+            ..Selection::default()
+        };
+        let of_all = matches(setup, order, &Selection::default());
+        let anew = matches(setup, order, &fewer);
+        [anew, matches_of_fewer(setup, order, &fewer, &of_all)]
+    })
+}
+
+fn with_setup<T>(
+    case: &Case,
+    question: Question,
+    work: impl FnOnce(&Setup<'_>, &Order) -> T,
+) -> Option<T> {
     if question.ids == Ids::Pycocotools && ids_repeat(&case.gt) {
         return None;
     }
@@ -38,16 +88,7 @@ pub fn evaluate(case: &Case, question: Question) -> Option<Outcome> {
             Ids::Pycocotools => IdPolicy::Pycocotools,
         },
     };
-    let found = matches(&setup, &order, &Selection::default());
-    let curves = accumulate(&cells, &order, &found);
-    let per_category = input.classes.category_ids.iter().enumerate();
-    Some(Outcome {
-        stats: CocoNumbers::of(&curves).0,
-        per_category: per_category
-            .map(|(label, &id)| (id as u64, curves.class_ap(label, Area::All)))
-            .collect(),
-        cells: all_cells(case, &setup, &order),
-    })
+    Some(work(&setup, &order))
 }
 
 fn ids_repeat(gt: &Value) -> bool {

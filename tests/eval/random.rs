@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use maskscope::eval;
 use rayon::prelude::*;
 use serde_json::Value;
 
@@ -46,6 +47,32 @@ fn engine_equals_the_slow_evaluator() {
     let least = 3 * SEEDS.count();
     assert!(compared >= least, "{compared} compared, not {least}");
     println!("{compared} answers compared");
+}
+
+#[test]
+fn matches_of_fewer_detections_equal_those_made_anew() {
+    let changed: usize = (0..2_000u64)
+        .into_par_iter()
+        .map(|seed| {
+            let case = generator::case(seed);
+            let mut changed = 0;
+            for question in questions() {
+                for (of, is_threshold) in [(2, true), (4, true), (2, false), (3, false)] {
+                    let twice = adapter::matches_of_fewer_twice(&case, question, of, is_threshold);
+                    let Some([anew, continued]) = twice else {
+                        continue;
+                    };
+                    assert_eq!(
+                        continued, anew,
+                        "seed {seed}, {question:?}, {of} {is_threshold}"
+                    );
+                    changed += usize::from(anew.rank_in_cell.contains(&eval::NOT_COUNTED));
+                }
+            }
+            changed
+        })
+        .sum();
+    assert!(changed > 2_000, "few cases lost a detection: {changed}");
 }
 
 /// Whether two annotations of one image and class cover the same pixels and box: their IoUs tie.

@@ -101,15 +101,32 @@ fn read(path: &Path, dataset: &Dataset) -> Result<Attached, CocoError> {
 }
 
 impl Document {
-    /// Reads a prediction file for the open set on a thread: as what is shown (A), or to compare with (B).
+    /// Reads a prediction file for the open set on a thread: as what is shown (A), or to compare with (B). It waits for
+    /// a set that is still being opened and for a file that is being read; of several for a side the last one counts.
     /// Without a set with annotations the file is opened on its own.
     pub fn attach_predictions(&mut self, path: &Path, side: Side) {
-        let Some(dataset) = self.dataset.clone() else {
+        if self.dataset.is_none() && !self.awaits_annotations() {
             self.open(path);
             return;
+        }
+        self.to_attach.retain(|(_, of)| *of != side);
+        self.to_attach.push((path.to_owned(), side));
+        if self.attaching.as_ref().is_some_and(|it| it.side == side) {
+            self.attaching = None;
+        }
+        self.attach_next();
+    }
+
+    fn attach_next(&mut self) {
+        let Some(dataset) = self.dataset.clone() else {
+            return;
         };
+        if self.attaching.is_some() || self.to_attach.is_empty() {
+            return;
+        }
+        let (path, side) = self.to_attach.remove(0);
         let (sender, result) = channel();
-        let (given, wake) = (path.to_owned(), Arc::clone(&self.wake));
+        let (given, wake) = (path.clone(), Arc::clone(&self.wake));
         let thread = std::thread::Builder::new()
             .name("predictions".into())
             .spawn(move || {
@@ -119,11 +136,7 @@ impl Document {
             });
         match thread {
             Ok(_) => {
-                self.attaching = Some(Attaching {
-                    path: path.to_owned(),
-                    side,
-                    result,
-                });
+                self.attaching = Some(Attaching { path, side, result });
             }
             Err(error) => {
                 let text = format!("cannot start a thread: {error}");
@@ -155,6 +168,11 @@ impl Document {
     }
 
     pub(in crate::document) fn take_attached(&mut self) {
+        self.take_read();
+        self.attach_next();
+    }
+
+    fn take_read(&mut self) {
         let Some(attaching) = &self.attaching else {
             return;
         };

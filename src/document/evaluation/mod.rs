@@ -90,7 +90,7 @@ pub struct KindResult {
     /// The ranking.
     pub order: Arc<Order>,
     /// Who matched whom.
-    pub matches: Matches,
+    pub matches: Arc<Matches>,
     /// Precision and recall.
     pub curves: Curves,
     /// The twelve numbers.

@@ -9,8 +9,8 @@ use super::{EvalBase, EvalProgress, EvalSettings, EvalStage, Evaluation, KindRes
 use crate::coco::dataset::Dataset;
 use crate::document::Wake;
 use crate::eval::{
-    Cells, CocoNumbers, Kind, Order, Overlaps, PredictedImages, Scope, Selection, accumulate,
-    build, matches, measured_ious, rank_scores,
+    Cells, CocoNumbers, Kind, Matches, Order, Overlaps, PredictedImages, Scope, Selection,
+    accumulate, build, matches, matches_of_fewer, measured_ious, rank_scores,
 };
 use crate::structures::ranking::RankBy;
 
@@ -192,6 +192,8 @@ fn work(dataset: &Dataset, shared: &Shared, answers: &Answers, wake: &Wake) {
 struct Kept {
     base: Option<(u64, Arc<EvalBase>)>,
     orders: HashMap<RankBy, Arc<Order>>,
+    /// Of all detections of a selection; the next threshold begins with them.
+    matches: HashMap<(Kind, RankBy), (Arc<Selection>, Arc<Matches>)>,
 }
 
 impl Kept {
@@ -207,6 +209,7 @@ impl Kept {
             Some((number, base)) if *number == request.predictions_number => Arc::clone(base),
             _ => {
                 self.orders.clear();
+                self.matches.clear();
                 self.base = None;
                 let base = Arc::new(make_base(dataset, shared, request, wake)?);
                 self.base = Some((request.predictions_number, Arc::clone(&base)));
@@ -216,15 +219,14 @@ impl Kept {
         shared
             .stage
             .store(EvalStage::Numbers as usize, Ordering::Relaxed);
-        let selection = selection(&base, &request.settings);
-        let bbox_order = self.order(&base, RankBy::Score);
-        let segm_order = self.order(&base, request.settings.rank_by);
+        let settings = &request.settings;
+        let selection = selection(&base, settings);
         let is_current = || shared.number.load(Ordering::Relaxed) == request.number;
-        let segm = kind_result(&base, Kind::Segm, segm_order, &selection);
+        let segm = self.kind_result(&base, Kind::Segm, settings.rank_by, settings, &selection);
         if !is_current() {
             return None;
         }
-        let bbox = kind_result(&base, Kind::Bbox, bbox_order, &selection);
+        let bbox = self.kind_result(&base, Kind::Bbox, RankBy::Score, settings, &selection);
         Some(Evaluation {
             base,
             settings: request.settings.clone(),
@@ -237,6 +239,52 @@ impl Kept {
     fn order(&mut self, base: &EvalBase, by: RankBy) -> Arc<Order> {
         let make = || Arc::new(Order::new(&base.cells, &rank_scores(&base.input, by)));
         Arc::clone(self.orders.entry(by).or_insert_with(make))
+    }
+
+    /// `selection` is that of the settings with their threshold.
+    fn kind_result(
+        &mut self,
+        base: &EvalBase,
+        kind: Kind,
+        by: RankBy,
+        settings: &EvalSettings,
+        selection: &Selection,
+    ) -> KindResult {
+        let order = self.order(base, by);
+        let of_all = self.matches_of_all(base, kind, by, &settings.selection);
+        let matches = match settings.threshold {
+            Some(_) => {
+                let setup = base.setup(kind);
+                Arc::new(matches_of_fewer(&setup, &order, selection, &of_all))
+            }
+            None => of_all,
+        };
+        let curves = accumulate(&base.cells, &order, &matches);
+        KindResult {
+            numbers: CocoNumbers::of(&curves),
+            curves,
+            matches,
+            order,
+        }
+    }
+
+    fn matches_of_all(
+        &mut self,
+        base: &EvalBase,
+        kind: Kind,
+        by: RankBy,
+        selection: &Arc<Selection>,
+    ) -> Arc<Matches> {
+        match self.matches.get(&(kind, by)) {
+            Some((of, known)) if of == selection => Arc::clone(known),
+            _ => {
+                let order = self.order(base, by);
+                let found = Arc::new(matches(&base.setup(kind), &order, selection));
+                let entry = (Arc::clone(selection), Arc::clone(&found));
+                self.matches.insert((kind, by), entry);
+                found
+            }
+        }
     }
 }
 
@@ -301,20 +349,4 @@ fn selection(base: &EvalBase, settings: &EvalSettings) -> Selection {
         selection.detections = Some(kept);
     }
     selection
-}
-
-fn kind_result(
-    base: &EvalBase,
-    kind: Kind,
-    order: Arc<Order>,
-    selection: &Selection,
-) -> KindResult {
-    let matches = matches(&base.setup(kind), &order, selection);
-    let curves = accumulate(&base.cells, &order, &matches);
-    KindResult {
-        numbers: CocoNumbers::of(&curves),
-        curves,
-        matches,
-        order,
-    }
 }

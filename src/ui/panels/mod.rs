@@ -7,6 +7,7 @@ pub mod evaluate;
 pub mod filter_bar;
 mod filter_field;
 pub mod gallery;
+pub mod health;
 pub mod inspector;
 pub mod instances;
 pub mod keys_sheet;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use egui::{Align, Layout, Ui};
 
-use crate::document::{Document, ModelState, Progress};
+use crate::document::{Document, ModelState, OpeningProgress, Progress};
 use crate::ui::command::{Command, CommandQueue};
 use crate::ui::view::ViewState;
 use crate::ui::widgets::{self, thousands};
@@ -48,9 +48,12 @@ fn position(ui: &mut Ui, view: &ViewState) {
 
 fn activity(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQueue) {
     let c = theme::colours(ui);
-    if let Some((path, found)) = doc.opening() {
+    if let Some(opening) = doc.opening() {
         ui.colored_label(c.accent, icons::CIRCLE_HALF);
-        ui.label(opening_text(path, found));
+        ui.label(opening_text(&opening, doc.awaits_annotations()));
+        if widgets::quiet_button(ui, "Cancel", c.text).clicked() {
+            out.push(Command::CloseSet);
+        }
     } else if let Some(progress) = doc.progress() {
         job(ui, doc, &progress, out);
     } else if let ModelState::Loading(path) = doc.model() {
@@ -94,12 +97,20 @@ fn job(ui: &mut Ui, doc: &Document, progress: &Progress, out: &mut CommandQueue)
     }
 }
 
-fn opening_text(path: &Path, found: usize) -> String {
-    let name = file_name(path);
-    match found {
-        0 => format!("Opening {name}"),
-        found => format!("Opening {name} · {} images so far", thousands(found)),
+/// As in `Opening val.json · 42 % · 5,000 images`.
+fn opening_text(opening: &OpeningProgress<'_>, awaits_annotations: bool) -> String {
+    let name = file_name(opening.path);
+    let mut text = match awaits_annotations {
+        true => format!("Reading annotations of {name}"),
+        false => format!("Opening {name}"),
+    };
+    if opening.share > 0.0 {
+        text += &format!(" · {:.0} %", opening.share * 100.0);
     }
+    if opening.images > 0 && !awaits_annotations {
+        text += &format!(" · {} images so far", thousands(opening.images));
+    }
+    text
 }
 
 /// As in `Detecting 214 of 5,000 · 3.1 images/s · 25 min left`.

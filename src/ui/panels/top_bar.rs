@@ -168,6 +168,7 @@ fn source_menu(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQ
         recent_ui(ui, doc, out);
         line(ui);
         command_row(ui, Command::ExportPredictions, doc, view, out);
+        command_row(ui, Command::CheckSet, doc, view, out);
         command_row(ui, Command::CloseSet, doc, view, out);
     });
 }
