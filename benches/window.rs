@@ -12,7 +12,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use egui::{Event, MouseWheelUnit, Pos2, TouchPhase, vec2};
+use egui::{Event, MouseWheelSource, MouseWheelUnit, Pos2, TouchPhase, vec2};
 use egui_kittest::Harness;
 use maskscope::coco::dataset::Dataset;
 use maskscope::data::synth::{AnnotationsRequest, write_annotations};
@@ -155,6 +155,7 @@ fn scroll(window: &mut Window, name: &str, step: f32, jumps: bool) {
                 unit: MouseWheelUnit::Point,
                 delta: vec2(0.0, direction * step),
                 phase: TouchPhase::Move,
+                source: MouseWheelSource::Trackpad,
                 modifiers: egui::Modifiers::NONE,
             });
         }

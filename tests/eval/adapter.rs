@@ -42,9 +42,7 @@ pub fn matches_of_fewer_twice(
 ) -> Option<[Matches; 2]> {
     with_setup(case, question, |setup, order| {
         let positions = 0..setup.input.detections.len();
-        let scores: Vec<f64> = positions
-            .map(|p| setup.input.detection(p).score.into())
-            .collect();
+        let scores: Vec<f64> = positions.map(|p| setup.input.detection(p).score).collect();
         let mut sorted = scores.clone();
         sorted.sort_by(f64::total_cmp);
         let threshold = sorted.get(sorted.len() / of).copied().unwrap_or(0.5);
