@@ -27,7 +27,8 @@ impl Order {
     /// Ranks by `scores`, one for each of `EvalInput::detections`; none may be NaN.
     pub fn new(cells: &Cells, scores: &[f64]) -> Self {
         let score_of = |&detection: &u32| scores.get(detection as usize).copied().unwrap_or(0.0);
-        let scores: Vec<f64> = cells.detections.iter().map(score_of).collect();
+        // Adding 0 makes a negative zero tie with the positive one, as they do for numpy.
+        let scores: Vec<f64> = cells.detections.iter().map(|d| score_of(d) + 0.0).collect();
         let by_score = |slots: &mut [u32]| {
             let key = |slot: &u32| scores[*slot as usize];
             slots.sort_by(|a, b| key(b).total_cmp(&key(a)));

@@ -104,14 +104,23 @@ pub(super) fn find_json(path: &Path, role: Role) -> Result<PathBuf, CocoError> {
             .map_or_else(Vec::new, |name| beside_images(path, name));
     }
     if found.is_empty() && name.as_deref() == Some("data") {
-        found.extend(Some(path.join("../labels.json")).filter(|json| json.is_file()));
+        found.extend(Some(above(path).join("labels.json")).filter(|json| json.is_file()));
     }
     choose(path, found, role)
 }
 
+/// The folder that holds `path`, without a `..` in its name where there is a shorter one.
+fn above(path: &Path) -> PathBuf {
+    match (path.file_name(), path.parent()) {
+        (Some(_), Some(parent)) if parent.as_os_str().is_empty() => PathBuf::from("."),
+        (Some(_), Some(parent)) => parent.to_owned(),
+        _ => path.join(".."),
+    }
+}
+
 /// The JSON of a folder of images in `../annotations`: of its name, else of its split.
 fn beside_images(path: &Path, name: &str) -> Vec<PathBuf> {
-    let annotations = path.join("../annotations");
+    let annotations = above(path).join("annotations");
     let exact = annotations.join(format!("instances_{name}.json"));
     if exact.is_file() {
         return vec![exact];
