@@ -256,6 +256,7 @@ impl Scene {
             instances: Some(&self.set),
             shown: Some(&self.shown),
             verdicts: None,
+            picked: None,
             ground_truth: None,
             ground_truth_verdicts: None,
             style: &self.style,

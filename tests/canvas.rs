@@ -64,6 +64,7 @@ impl Scene {
             instances: Some(&self.set),
             shown: self.shown.as_deref(),
             verdicts: self.verdicts.as_deref(),
+            picked: None,
             ground_truth: None,
             ground_truth_verdicts: None,
             style: &self.style,

@@ -108,6 +108,7 @@ pub struct GalleryFilter {
     renewed: Option<Renewed>,
     /// The text is the beginning of something longer: it is not read yet.
     is_held: bool,
+    generation: u64,
 }
 
 impl GalleryFilter {
@@ -119,6 +120,11 @@ impl GalleryFilter {
     /// What is wrong with the text.
     pub fn error(&self) -> Option<&QueryError> {
         self.error.as_ref()
+    }
+
+    /// Changes with every gallery that is made.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Whether a pass is under way.
@@ -133,7 +139,10 @@ impl GalleryFilter {
 
     /// Forgets what was made: another set is open.
     pub fn restart(&mut self) {
-        *self = Self::default();
+        *self = Self {
+            generation: self.generation + 1,
+            ..Self::default()
+        };
     }
 
     /// Leaves the text unread while it is the beginning of something longer, such as `cla` while completion offers `class`:
@@ -234,6 +243,7 @@ impl GalleryFilter {
             has_predictions: !pass.no_predictions(),
         });
         *gallery = pass.finish();
+        self.generation += 1;
         if is_current {
             Next::Change
         } else {

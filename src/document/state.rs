@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use super::evaluation::{Analyst, Attaching, Evaluator, Second, Side};
+use super::evaluation::{Analyst, Attaching, BoundaryJob, Evaluator, Second, Side};
 use super::filter::{EvaluationFields, FilterInput, GroundTruth};
 use super::health::Checkup;
 use super::open::{self, OpenError, Opened};
@@ -133,6 +133,7 @@ pub struct Document {
     pub(super) analyst: Option<Analyst>,
     pub(super) second: Option<Second>,
     pub(super) checkup: Option<Checkup>,
+    pub(super) boundary: Option<BoundaryJob>,
     pub(super) predictions_path: Option<PathBuf>,
     /// Changes whenever predictions or classes change.
     pub(super) predictions_number: u64,
@@ -169,6 +170,7 @@ impl Document {
             analyst: None,
             second: None,
             checkup: None,
+            boundary: None,
             predictions_path: None,
             predictions_number: 0,
             truth: None,
@@ -275,6 +277,9 @@ impl Document {
         self.take_evaluations();
         if let Some(checkup) = &mut self.checkup {
             checkup.poll();
+        }
+        if let Some(boundary) = &mut self.boundary {
+            boundary.poll();
         }
         self.exports.retain(|export| match export.try_recv() {
             Ok(notice) => {
@@ -409,6 +414,7 @@ impl Document {
         self.analyst = None;
         self.second = None;
         self.checkup = None;
+        self.boundary = None;
         self.predictions_path = None;
         self.evaluation = None;
         self.source = None;

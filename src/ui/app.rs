@@ -143,6 +143,8 @@ impl App {
             self.view.instance = None;
             self.view.hovered = None;
             self.view.gallery.clear();
+            self.view.passing.clear();
+            self.view.gallery_of = None;
             self.view.picked = None;
             self.view.filter.restart();
             self.view.naming = None;

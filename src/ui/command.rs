@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::document::evaluation::Side;
 use crate::document::ranking::RankBy;
 use crate::document::{Document, ImageState, ModelState};
 use crate::ui::colour::ColourBy;
@@ -51,6 +52,10 @@ pub enum Command {
     ClearPick,
     /// Detections below the threshold take part in the evaluation, or not.
     ToggleEvaluateAboveThreshold,
+    /// Only what the filter means takes part in the evaluation, or everything.
+    ToggleEvaluateFiltered,
+    /// Measure boundary AP of the evaluation.
+    MeasureBoundary,
     /// The next image of the gallery.
     NextImage,
     /// The previous image of the gallery.
@@ -225,7 +230,12 @@ impl Command {
             C::StepThreshold(-1),
         ];
         all.extend(Workspace::ALL.map(C::SetWorkspace));
-        all.extend([C::ClearPick, C::ToggleEvaluateAboveThreshold]);
+        all.extend([
+            C::ClearPick,
+            C::ToggleEvaluateAboveThreshold,
+            C::ToggleEvaluateFiltered,
+            C::MeasureBoundary,
+        ]);
         all.extend(RankBy::ALL.map(C::SetRankBy));
         all.extend(ColourBy::ALL.map(C::SetColourBy));
         all.extend([
@@ -280,6 +290,8 @@ impl Command {
             Self::ToggleEvaluateAboveThreshold => {
                 "Evaluate all detections, or those above the threshold"
             }
+            Self::MeasureBoundary => "Measure boundary AP",
+            Self::ToggleEvaluateFiltered => "Evaluate everything, or what the filter means",
             Self::OpenCheckpoint => "Load checkpoint…",
             Self::OpenDemo => "Open the demo",
             Self::CloseSet => "Close",
@@ -362,7 +374,8 @@ impl Command {
             | Self::RunModel
             | Self::RunAgain
             | Self::TogglePause
-            | Self::CancelJob => Group::Model,
+            | Self::CancelJob
+            | Self::MeasureBoundary => Group::Model,
             Self::NextImage
             | Self::PreviousImage
             | Self::FirstImage
@@ -407,6 +420,7 @@ impl Command {
             }
             Self::ComparePredictions | Self::CheckSet => doc.has_truth(),
             Self::CloseComparison => doc.second().is_some(),
+            Self::MeasureBoundary => doc.evaluation(Side::A).is_some(),
             Self::SetWorkspace(_) => doc.source().is_some(),
             Self::ClearPick => view.picked.is_some(),
             Self::NextImage | Self::PreviousImage | Self::FirstImage | Self::LastImage => {

@@ -105,6 +105,7 @@ fn model(command: &Command, target: &mut Target<'_>) {
             target.document.set_paused(!is_paused);
         }
         Command::CancelJob => target.document.cancel(),
+        Command::MeasureBoundary => target.document.measure_boundary(),
         _ => ask(command, target),
     }
 }
@@ -197,6 +198,7 @@ fn view(command: &Command, target: &mut Target<'_>) {
         Command::ToggleEvaluateAboveThreshold => {
             view.evaluate_above_threshold = !view.evaluate_above_threshold;
         }
+        Command::ToggleEvaluateFiltered => view.evaluate_filtered = !view.evaluate_filtered,
         _ => {}
     }
 }
@@ -255,6 +257,7 @@ fn escape(target: &mut Target<'_>) {
         target
             .ctx
             .memory_mut(|memory| memory.surrender_focus(focused));
+    } else if target.view.picked.take().is_some() {
     } else if target.view.style.isolate {
         target.view.style.isolate = false;
     } else {

@@ -81,9 +81,13 @@ pub struct ViewState {
     pub hovered: Option<usize>,
     /// Filter and order of the gallery.
     pub query: ImageQuery,
-    /// The gallery: indices into `Document::images` after filter and order; renewed when either changes.
+    /// The gallery: indices into `Document::images` after filter, order and pick.
     pub gallery: Vec<usize>,
-    /// Keeps the gallery in step with `query`.
+    /// The same before the pick; renewed when filter or order change.
+    pub passing: Vec<usize>,
+    /// What `gallery` was made of: a generation of the filter, and the pick.
+    pub gallery_of: Option<(u64, Option<Arc<Picked>>)>,
+    /// Keeps `passing` in step with `query`.
     pub filter: GalleryFilter,
     /// The filter field offers completions, which Esc closes first.
     pub completion_open: bool,
@@ -107,6 +111,8 @@ pub struct ViewState {
     pub picked: Option<Arc<Picked>>,
     /// Whether detections below the threshold take no part in the evaluation.
     pub evaluate_above_threshold: bool,
+    /// Whether only what the filter means takes part in the evaluation.
+    pub evaluate_filtered: bool,
     /// The Compare workspace.
     pub compare: CompareView,
     /// The Evaluate workspace.
@@ -118,11 +124,42 @@ pub struct ViewState {
 }
 
 impl ViewState {
+    /// Brings `gallery` into step with `passing` and the pick.
+    pub fn renew_gallery(&mut self) {
+        let generation = self.filter.generation();
+        let is_made = self.gallery_of.as_ref().is_some_and(|(of, picked)| {
+            let same = match (picked, &self.picked) {
+                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+                (None, None) => true,
+                _ => false,
+            };
+            *of == generation && same
+        });
+        if is_made {
+            return;
+        }
+        let passing = self.passing.iter().copied();
+        self.gallery = match &self.picked {
+            Some(picked) => passing.filter(|&image| picked.has_image(image)).collect(),
+            None => passing.collect(),
+        };
+        self.gallery_of = Some((generation, self.picked.clone()));
+    }
+
+    /// The filter where it restricts the evaluation; `None` where it does not, or cannot.
+    fn evaluated_filter(&self) -> Option<String> {
+        let query = self.filter.query();
+        let restricts =
+            self.evaluate_filtered && !query.is_everything() && query.restriction().is_ok();
+        restricts.then(|| query.text().to_owned())
+    }
+
     /// What the evaluation is made with.
     pub fn eval_settings(&self) -> EvalSettings {
         EvalSettings {
             rank_by: self.rank_by,
             threshold: self.evaluate_above_threshold.then_some(self.threshold),
+            filter: self.evaluated_filter(),
             ..EvalSettings::default()
         }
     }

@@ -3,6 +3,7 @@
 
 mod analysis;
 mod attach;
+mod boundary;
 mod worker;
 
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub(super) use analysis::Analyst;
 pub use analysis::{Analysis, Comparison};
 pub(super) use attach::Attaching;
 pub use attach::{Second, Side};
+pub(super) use boundary::BoundaryJob;
+pub use boundary::{Boundary, BoundaryResult};
 pub(super) use worker::Evaluator;
 
 /// What may change without measuring anything again.
@@ -26,8 +29,10 @@ pub struct EvalSettings {
     pub rank_by: RankBy,
     /// Detections below it (of `rank_by`) take no part; `None` keeps all, as COCO does.
     pub threshold: Option<f64>,
-    /// What takes part beside that.
+    /// What takes part beside that, where there is no filter.
     pub selection: Arc<Selection>,
+    /// A query that restricts what takes part, as `--where` does.
+    pub filter: Option<String>,
 }
 
 impl Default for EvalSettings {
@@ -36,6 +41,7 @@ impl Default for EvalSettings {
             rank_by: RankBy::IouScore,
             threshold: None,
             selection: Arc::default(),
+            filter: None,
         }
     }
 }

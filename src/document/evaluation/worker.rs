@@ -12,6 +12,7 @@ use crate::eval::{
     Cells, CocoNumbers, Kind, Matches, Order, Overlaps, PredictedImages, Scope, Selection,
     accumulate, build, matches, matches_of_fewer, measured_ious, rank_scores,
 };
+use crate::jobs;
 use crate::structures::ranking::RankBy;
 
 /// What a thread is asked for.
@@ -192,6 +193,8 @@ fn work(dataset: &Dataset, shared: &Shared, answers: &Answers, wake: &Wake) {
 struct Kept {
     base: Option<(u64, Arc<EvalBase>)>,
     orders: HashMap<RankBy, Arc<Order>>,
+    /// What the latest filter selects.
+    chosen: Option<(String, Arc<Selection>)>,
     /// Of all detections of a selection; the next threshold begins with them.
     matches: HashMap<(Kind, RankBy), (Arc<Selection>, Arc<Matches>)>,
 }
@@ -210,6 +213,7 @@ impl Kept {
             _ => {
                 self.orders.clear();
                 self.matches.clear();
+                self.chosen = None;
                 self.base = None;
                 let base = Arc::new(make_base(dataset, shared, request, wake)?);
                 self.base = Some((request.predictions_number, Arc::clone(&base)));
@@ -220,13 +224,14 @@ impl Kept {
             .stage
             .store(EvalStage::Numbers as usize, Ordering::Relaxed);
         let settings = &request.settings;
-        let selection = selection(&base, settings);
+        let chosen = self.chosen(&base, settings);
+        let selection = selection(&base, settings, &chosen);
         let is_current = || shared.number.load(Ordering::Relaxed) == request.number;
-        let segm = self.kind_result(&base, Kind::Segm, settings.rank_by, settings, &selection);
+        let segm = self.kind_result(&base, Kind::Segm, settings, &chosen, &selection);
         if !is_current() {
             return None;
         }
-        let bbox = self.kind_result(&base, Kind::Bbox, RankBy::Score, settings, &selection);
+        let bbox = self.kind_result(&base, Kind::Bbox, settings, &chosen, &selection);
         Some(Evaluation {
             base,
             settings: request.settings.clone(),
@@ -241,17 +246,45 @@ impl Kept {
         Arc::clone(self.orders.entry(by).or_insert_with(make))
     }
 
-    /// `selection` is that of the settings with their threshold.
+    /// What the filter, or else the selection of the settings, lets take part.
+    fn chosen(&mut self, base: &EvalBase, settings: &EvalSettings) -> Arc<Selection> {
+        let Some(text) = &settings.filter else {
+            return Arc::clone(&settings.selection);
+        };
+        if let Some((of, known)) = &self.chosen
+            && of == text
+        {
+            return Arc::clone(known);
+        }
+        let found = jobs::evaluate::select(text, &base.input, &base.measured);
+        // The window asks with queries that it has read; a wrong one selects nothing rather than everything.
+        let found = found.unwrap_or_else(|error| {
+            log::error!("`{text}` cannot restrict an evaluation: {error}");
+            Selection {
+                images: Some(vec![false; base.input.images.len()]),
+                ..Selection::default()
+            }
+        });
+        let found = Arc::new(found);
+        self.chosen = Some((text.clone(), Arc::clone(&found)));
+        found
+    }
+
+    /// `selection` is what is chosen with the threshold of the settings.
     fn kind_result(
         &mut self,
         base: &EvalBase,
         kind: Kind,
-        by: RankBy,
         settings: &EvalSettings,
+        chosen: &Arc<Selection>,
         selection: &Selection,
     ) -> KindResult {
+        let by = match kind {
+            Kind::Bbox => RankBy::Score,
+            Kind::Segm => settings.rank_by,
+        };
         let order = self.order(base, by);
-        let of_all = self.matches_of_all(base, kind, by, &settings.selection);
+        let of_all = self.matches_of_all(base, kind, by, chosen);
         let matches = match settings.threshold {
             Some(_) => {
                 let setup = base.setup(kind);
@@ -331,9 +364,9 @@ fn make_base(
     })
 }
 
-/// The selection of the settings and their threshold.
-fn selection(base: &EvalBase, settings: &EvalSettings) -> Selection {
-    let mut selection = (*settings.selection).clone();
+/// What is chosen, at or above the threshold.
+fn selection(base: &EvalBase, settings: &EvalSettings, chosen: &Selection) -> Selection {
+    let mut selection = chosen.clone();
     if let Some(threshold) = settings.threshold {
         let keep = |position: usize| {
             let is_selected = selection

@@ -24,7 +24,7 @@ use crate::structures::ranking::RankBy;
 pub use block::Numbers;
 pub use details::{ReportFacts, write_report};
 pub use kinds::{EvaluatedKind, IdZero, Seconds};
-pub use restrict::check_filter;
+pub use restrict::{check_filter, select};
 pub use source::LeftOutEntry;
 pub use suspects::{SuspectList, SuspectRow, suspect_kinds};
 use tell::Teller;

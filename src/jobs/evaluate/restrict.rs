@@ -15,6 +15,18 @@ pub fn check_filter(text: &str) -> Result<(), QueryError> {
     Query::parse(text, &schema)?.restriction().map(|_| ())
 }
 
+/// What a query selects, with the measured IoUs of `EvalInput::detections`.
+///
+/// # Errors
+/// The query is wrong, or asks for what an evaluation has yet to find.
+pub fn select(
+    text: &str,
+    input: &EvalInput,
+    measured: &[Option<f64>],
+) -> Result<Selection, JobError> {
+    selection(text, input, || Ok(measured.to_vec()))
+}
+
 /// What a query selects. `measured` gives the measured IoUs; it is asked only where the query needs them.
 pub(super) fn selection(
     text: &str,

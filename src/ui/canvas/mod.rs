@@ -42,6 +42,8 @@ pub struct CanvasInput<'a> {
     pub shown: Option<&'a [usize]>,
     /// Verdict of each prediction: where given it decides about colour and line.
     pub verdicts: Option<&'a [Verdict]>,
+    /// Whether each prediction is one of those that a chart picked; the others are dimmed.
+    pub picked: Option<&'a [bool]>,
     /// The annotations over the predictions: outlines only.
     pub ground_truth: Option<&'a Arc<InstanceSet>>,
     /// Verdict of each annotation.
@@ -298,6 +300,7 @@ fn layers(
     let predictions = Emphasis {
         shown: input.shown,
         verdicts: input.verdicts,
+        picked: input.picked,
         selected: input.selected,
         hovered,
         pixels_per_point: placement.pixels_per_point,
@@ -306,6 +309,7 @@ fn layers(
     let annotations = Emphasis {
         shown: None,
         verdicts: input.ground_truth_verdicts,
+        picked: None,
         selected: None,
         hovered: None,
         annotations: true,

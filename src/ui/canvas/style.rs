@@ -74,6 +74,10 @@ pub enum Verdict {
     FalsePositive,
     /// An annotation that no prediction matches.
     Missed,
+    /// An annotation that a prediction matches.
+    Found,
+    /// Neither true nor false: a crowd region, or out of range.
+    Ignored,
 }
 
 impl Verdict {
@@ -83,6 +87,8 @@ impl Verdict {
             Self::TruePositive => (colour::TRUE_POSITIVE, LineStyle::Solid),
             Self::FalsePositive => (colour::FALSE_POSITIVE, LineStyle::Dashed),
             Self::Missed => (colour::MISSED, LineStyle::Dotted),
+            Self::Found => (colour::ANNOTATION, LineStyle::Solid),
+            Self::Ignored => (colour::NO_SCORE, LineStyle::Dotted),
         }
     }
 }
@@ -92,6 +98,7 @@ impl Verdict {
 pub(super) struct Emphasis<'a> {
     pub(super) shown: Option<&'a [usize]>,
     pub(super) verdicts: Option<&'a [Verdict]>,
+    pub(super) picked: Option<&'a [bool]>,
     pub(super) selected: Option<usize>,
     pub(super) hovered: Option<usize>,
     pub(super) pixels_per_point: f32,
@@ -131,7 +138,7 @@ fn key(set: &InstanceSet, style: &OverlayStyle, emphasis: &Emphasis<'_>) -> u64 
     set.id().hash(&mut hasher);
     (style.masks, style.outlines, style.isolate, style.colour_by).hash(&mut hasher);
     (style.opacity.to_bits(), style.outline_width.to_bits()).hash(&mut hasher);
-    (emphasis.shown, emphasis.verdicts).hash(&mut hasher);
+    (emphasis.shown, emphasis.verdicts, emphasis.picked).hash(&mut hasher);
     (emphasis.selected, emphasis.hovered, emphasis.annotations).hash(&mut hasher);
     emphasis.pixels_per_point.to_bits().hash(&mut hasher);
     hasher.finish()
@@ -204,7 +211,9 @@ fn instance_style(
     let verdict = emphasis.verdicts.and_then(|all| all.get(i)).copied();
     let selected = emphasis.selected == Some(i);
     let hovered = emphasis.hovered == Some(i);
-    let strength = if emphasis.selected.is_none() || selected || hovered {
+    let is_picked = |picked: &[bool]| picked.get(i).copied().unwrap_or(true);
+    let stands_out = emphasis.selected.is_none() && emphasis.picked.is_none_or(is_picked);
+    let strength = if stands_out || selected || hovered {
         1.0
     } else {
         DIMMED

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use egui::{Align2, FontId, Popup, Rect, RichText, Ui, UiBuilder, vec2};
 
 use super::canvas_tools::{self, Hint, tools_ui};
+use super::evaluate::{Marks, book};
 use super::instances::listed_colour;
 use super::parts::text;
 use crate::document::images::DecodedImage;
 use crate::document::{Document, ImageEntry, ImageState, ModelState, SourceKind, TruthState};
-use crate::ui::canvas::{self, CanvasInput, CanvasResponse, InstanceSet, OverlayStyle};
+use crate::ui::canvas::{self, CanvasInput, CanvasResponse, InstanceSet, OverlayStyle, Verdict};
 use crate::ui::command::{Command, CommandQueue};
 use crate::ui::loader::{ImageRef, Loaded, Loader};
 use crate::ui::shown::{self, Shown};
-use crate::ui::view::{Layers, ViewState};
+use crate::ui::view::{Layers, ViewState, Workspace};
 use crate::ui::{icons, navigate, theme, widgets};
 
 /// Images on either side of the selected one that are decoded ahead.
@@ -41,6 +42,7 @@ pub fn canvas_area_ui(
         no_image(ui, area, doc);
         return;
     };
+    let doc: &Document = doc;
     let Some(image) = doc.images().get(shown.image) else {
         return;
     };
@@ -76,6 +78,9 @@ pub fn canvas_area_ui(
             &font,
             c.weak,
         );
+    }
+    if view.workspace == Workspace::Evaluate {
+        view.evaluate.renew(doc, view.image);
     }
     let layers = Drawn::of(ui, doc, view, &shown);
     let response = draw(ui, view, &shown, image, &picture, &layers);
@@ -130,10 +135,56 @@ struct Drawn {
     /// Whether what is filled is what the list holds, so that selection and hover are shared with it.
     is_listed: bool,
     style: OverlayStyle,
+    /// What became of the instances, where the workspace asks for it.
+    verdicts: Option<Vec<Verdict>>,
+    /// The same of what is outlined.
+    outlined_verdicts: Option<Vec<Verdict>>,
+    /// Which predictions a chart picked.
+    picked: Option<Vec<bool>>,
 }
 
 impl Drawn {
-    fn of(ui: &Ui, doc: &Document, view: &ViewState, shown: &Shown) -> Self {
+    fn of(ui: &Ui, doc: &Document, view: &mut ViewState, shown: &Shown) -> Self {
+        let mut drawn = Self::plain(ui, doc, view, shown);
+        drawn.picked = picked(view, shown);
+        if view.workspace == Workspace::Evaluate {
+            drawn.mark(ui, doc, view, shown);
+        }
+        drawn
+    }
+
+    /// In the colours of what became of the instances.
+    fn mark(&mut self, ui: &Ui, doc: &Document, view: &mut ViewState, shown: &Shown) {
+        let marks = view.evaluate.marks;
+        let (Some(book), true) = (&mut view.evaluate.book, shown.detections.is_some()) else {
+            return;
+        };
+        match marks {
+            Marks::Plain => {}
+            Marks::Pixels => {
+                self.filled = book.pixels(view.instance);
+                self.outlined = None;
+                self.is_listed = false;
+                self.style.isolate = false;
+                self.verdicts = Some(book::PIXELS.to_vec());
+            }
+            Marks::Outcomes => {
+                let (detections, truths) = (book.detections.clone(), book.truths.clone());
+                if view.layers == Layers::GroundTruth {
+                    self.verdicts = Some(truths);
+                    return;
+                }
+                // Misses are seen on the annotations alone.
+                let truth = shown.annotations();
+                self.outlined =
+                    truth.map(|it| shown::packed_annotations(ui.ctx(), it, doc.classes()));
+                self.verdicts = Some(detections);
+                self.outlined_verdicts = Some(truths);
+            }
+        }
+    }
+
+    fn plain(ui: &Ui, doc: &Document, view: &ViewState, shown: &Shown) -> Self {
         let classes = doc.classes();
         let predictions = shown.detections.as_ref();
         let predictions = predictions.map(|it| shown::packed(ui.ctx(), it, classes));
@@ -158,8 +209,19 @@ impl Drawn {
             outlined,
             is_listed,
             style,
+            verdicts: None,
+            outlined_verdicts: None,
+            picked: None,
         }
     }
+}
+
+/// Which predictions of the image a chart picked; `None` where it picked none of them.
+fn picked(view: &ViewState, shown: &Shown) -> Option<Vec<bool>> {
+    let (picked, detections) = (view.picked.as_ref()?, shown.detections.as_ref()?);
+    let is_picked = |index| picked.has_prediction(shown.image, index);
+    let flags: Vec<bool> = (0..detections.len()).map(is_picked).collect();
+    flags.contains(&true).then_some(flags)
 }
 
 fn draw(
@@ -182,9 +244,10 @@ fn draw(
         image_size: image.size,
         instances: drawn.filled.as_ref(),
         shown: drawn.is_listed.then_some(shown.order.as_slice()),
-        verdicts: None,
+        verdicts: drawn.verdicts.as_deref(),
+        picked: drawn.picked.as_deref().filter(|_| drawn.is_listed),
         ground_truth: drawn.outlined.as_ref(),
-        ground_truth_verdicts: None,
+        ground_truth_verdicts: drawn.outlined_verdicts.as_deref(),
         style: &drawn.style,
         selected: view.instance.filter(|_| drawn.is_listed),
         hovered: view.hovered.filter(|_| drawn.is_listed),

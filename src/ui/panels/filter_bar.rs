@@ -7,7 +7,7 @@ use super::parts::choice;
 use super::view_menu::{naming_ui, view_menu};
 use crate::document::Document;
 use crate::document::filter::{Schema, SortBy};
-use crate::ui::command::CommandQueue;
+use crate::ui::command::{Command, CommandQueue};
 use crate::ui::view::ViewState;
 use crate::ui::{icons, theme, widgets};
 
@@ -29,6 +29,7 @@ pub fn filter_bar_ui(ui: &mut Ui, doc: &Document, view: &mut ViewState, out: &mu
         });
     });
     naming_ui(ui, view, out);
+    picked_chip(ui, view, out);
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = theme::GRID;
         sort_button(ui, doc, view);
@@ -56,6 +57,35 @@ fn chip(ui: &mut Ui, text: &str, is_on: bool, enabled: bool) -> Response {
         .corner_radius(CHIP / 2.0)
         .min_size(vec2(0.0, CHIP));
     ui.add_enabled(enabled, button)
+}
+
+/// What a chart picked, with the way back.
+fn picked_chip(ui: &mut Ui, view: &ViewState, out: &mut CommandQueue) {
+    let Some(picked) = &view.picked else { return };
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = theme::GRID;
+        let room = ui.available_width() - CHIP - 2.0 * theme::GRID;
+        ui.scope(|ui| {
+            ui.set_max_width(room);
+            let c = theme::colours(ui);
+            let text = RichText::new(&picked.label)
+                .size(theme::SMALL)
+                .color(c.text);
+            let plate = Button::new(text)
+                .fill(c.selection)
+                .corner_radius(CHIP / 2.0)
+                .min_size(vec2(0.0, CHIP))
+                .truncate();
+            let plate = ui
+                .add(plate)
+                .on_hover_text(format!("Picked: {}", picked.label));
+            plate.accessible_name(format!("Picked: {}", picked.label));
+        });
+        let clear = chip(ui, icons::X, true, true).accessible_name("Clear the pick");
+        if clear.on_hover_text("Show all images again (Esc)").clicked() {
+            out.push(Command::ClearPick);
+        }
+    });
 }
 
 fn class_chip(ui: &mut Ui, doc: &Document, view: &mut ViewState) {

@@ -9,7 +9,7 @@ use egui::{
 
 use super::filter_bar::filter_bar_ui;
 use super::virtual_rows::VirtualRows;
-use crate::document::filter::{Next, best_score};
+use crate::document::filter::{EvaluationFields, Next, best_score};
 use crate::document::{Document, ImageEntry, ImageState};
 use crate::ui::command::{Command, CommandQueue};
 use crate::ui::loader::{ImageRef, Loaded, Loader};
@@ -42,7 +42,7 @@ pub fn gallery_ui(
     ui.add_space(theme::GRID);
     if view.gallery.is_empty() {
         if !doc.images().is_empty() && !view.filter.is_running() {
-            nothing_found(ui, view);
+            nothing_found(ui, view, out);
         }
         return;
     }
@@ -61,6 +61,7 @@ pub fn gallery_ui(
         reveal,
     };
     let view = &*view;
+    let evaluated = doc.evaluation_fields().map(AsRef::as_ref);
     rows.show(ui, Id::unique("gallery rows"), |ui, row, rect| {
         for column in 0..columns {
             let Some(&index) = view.gallery.get(row * columns + column) else {
@@ -71,7 +72,7 @@ pub fn gallery_ui(
             };
             let left = rect.left() + (cell + GAP) * column as f32;
             let at = Rect::from_min_size(pos2(left, rect.top()), vec2(cell, height));
-            cell_ui(ui, at, index, image, view, loader, out);
+            cell_ui(ui, at, index, image, evaluated, view, loader, out);
         }
     });
 }
@@ -82,7 +83,8 @@ fn renew(ui: &Ui, doc: &Document, view: &mut ViewState) {
     let input = doc.filter_input(view.rank_by, view.threshold);
     let next = view
         .filter
-        .renew(&mut view.gallery, &view.query, &input, now, BUDGET);
+        .renew(&mut view.passing, &view.query, &input, now, BUDGET);
+    view.renew_gallery();
     match next {
         Next::Change => {}
         Next::Frame => ui.request_repaint(),
@@ -90,7 +92,7 @@ fn renew(ui: &Ui, doc: &Document, view: &mut ViewState) {
     }
 }
 
-fn nothing_found(ui: &mut Ui, view: &mut ViewState) {
+fn nothing_found(ui: &mut Ui, view: &mut ViewState, out: &mut CommandQueue) {
     ui.add_space(32.0);
     ui.vertical_centered(|ui| {
         let c = theme::colours(ui);
@@ -99,6 +101,14 @@ fn nothing_found(ui: &mut Ui, view: &mut ViewState) {
                 .size(24.0)
                 .color(c.weak),
         );
+        if view.picked.is_some() && !view.passing.is_empty() {
+            ui.label("No image that passes the filter has a picked instance");
+            ui.add_space(theme::GRID);
+            if ui.button(Command::ClearPick.label().into_owned()).clicked() {
+                out.push(Command::ClearPick);
+            }
+            return;
+        }
         ui.label("No image passes the filter");
         ui.add_space(theme::GRID);
         if ui.button("Clear filter").clicked() {
@@ -112,6 +122,36 @@ struct Summary {
     /// Predictions at or above the threshold.
     count: Option<usize>,
     best: Option<f64>,
+    judged: Option<Judged>,
+}
+
+/// What the evaluation says about an image.
+#[derive(Clone, Copy)]
+struct Judged {
+    ap: Option<f64>,
+    tp: u32,
+    fp: u32,
+    misses: u32,
+}
+
+impl Judged {
+    fn of(fields: &EvaluationFields, index: usize) -> Option<Self> {
+        let count = |list: &[Option<u32>]| list.get(index).copied().flatten();
+        Some(Self {
+            ap: fields.ap.get(index).copied().flatten(),
+            tp: count(&fields.tp)?,
+            fp: count(&fields.fp)?,
+            misses: count(&fields.misses)?,
+        })
+    }
+
+    fn spoken(self) -> String {
+        let ap = super::judged::figure(self.ap);
+        format!(
+            "AP {ap}, {} true, {} false, {} missed",
+            self.tp, self.fp, self.misses
+        )
+    }
 }
 
 fn cell_ui(
@@ -119,6 +159,7 @@ fn cell_ui(
     rect: Rect,
     index: usize,
     image: &ImageEntry,
+    evaluated: Option<&EvaluationFields>,
     view: &ViewState,
     loader: &mut Loader,
     out: &mut CommandQueue,
@@ -131,6 +172,7 @@ fn cell_ui(
             shown.count()
         }),
         best: image.detections().and_then(|d| best_score(d, view.rank_by)),
+        judged: evaluated.and_then(|fields| Judged::of(fields, index)),
     };
     let selected = view.image == Some(index);
     let response = ui.interact(rect, Id::unique(("gallery cell", index)), Sense::click());
@@ -164,7 +206,10 @@ fn label(image: &ImageEntry, summary: &Summary) -> String {
         0 => String::new(),
         count => format!(", {}", plural(count, "annotation")),
     };
-    format!("{}, {state}{truth}", image.name)
+    let judged = summary
+        .judged
+        .map_or_else(String::new, |it| format!(", {}", it.spoken()));
+    format!("{}, {state}{truth}{judged}", image.name)
 }
 
 fn plural(count: usize, noun: &str) -> String {
@@ -216,9 +261,13 @@ fn badges(ui: &Ui, rect: Rect, image: &ImageEntry, summary: &Summary) {
     let bottom = rect.bottom() - BADGE_INSET - BADGE;
     let mut left = rect.left() + BADGE_INSET;
     let end = rect.right() - BADGE_INSET;
+    if let Some(judged) = summary.judged {
+        return judged_badges(ui, rect, judged);
+    }
     if let Some(count) = summary.count {
         let text = format!("{} {}", icons::SHAPES, widgets::thousands(count));
-        left = badge(ui, pos2(left, bottom), 0.0, &text, colour::LABEL_TEXT) + BADGE_INSET;
+        let plate = badge(ui, pos2(left, bottom), 0.0, &text, colour::LABEL_TEXT);
+        left = plate.right() + BADGE_INSET;
     }
     if image.annotations > 0 {
         let text = format!("{} {}", icons::TAG, widgets::thousands(image.annotations));
@@ -230,8 +279,25 @@ fn badges(ui: &Ui, rect: Rect, image: &ImageEntry, summary: &Summary) {
     }
 }
 
-/// Text on a dark plate; `align` 0 stands right of `at`, 1 left of it. Returns its right end.
-fn badge(ui: &Ui, at: egui::Pos2, align: f32, text: &str, colour: Color32) -> f32 {
+/// AP at the lower left, false positives and misses at the lower right.
+fn judged_badges(ui: &Ui, rect: Rect, judged: Judged) {
+    let bottom = rect.bottom() - BADGE_INSET - BADGE;
+    let ap = format!("AP {}", super::judged::figure(judged.ap));
+    let left = pos2(rect.left() + BADGE_INSET, bottom);
+    badge(ui, left, 0.0, &ap, colour::LABEL_TEXT);
+    let mut end = rect.right() - BADGE_INSET;
+    let wrong = [
+        (judged.misses, "FN", colour::MISSED),
+        (judged.fp, "FP", colour::FALSE_POSITIVE),
+    ];
+    for (count, name, colour) in wrong.into_iter().filter(|(count, ..)| *count > 0) {
+        let text = format!("{} {name}", widgets::thousands(count as usize));
+        end = badge(ui, pos2(end, bottom), 1.0, &text, colour).left() - BADGE_INSET;
+    }
+}
+
+/// Text on a dark plate; `align` 0 stands right of `at`, 1 left of it. Returns the plate.
+fn badge(ui: &Ui, at: egui::Pos2, align: f32, text: &str, colour: Color32) -> Rect {
     let font = FontId::proportional(theme::SMALL - 1.0);
     let galley = ui.painter().layout_no_wrap(text.to_owned(), font, colour);
     let width = galley.size().x + 10.0;
@@ -240,7 +306,7 @@ fn badge(ui: &Ui, at: egui::Pos2, align: f32, text: &str, colour: Color32) -> f3
         .rect_filled(plate, 3.0, colour::LABEL_BACKGROUND);
     let text_at = plate.center() - galley.size() / 2.0;
     ui.painter().galley(text_at, galley, colour);
-    plate.right()
+    plate
 }
 
 /// At the upper right: waits, runs, failed.
@@ -305,6 +371,9 @@ fn tooltip(
             "{} in the ground truth",
             plural(image.annotations, "annotation")
         ));
+    }
+    if let Some(judged) = summary.judged {
+        ui.label(format!("{} at IoU .50", judged.spoken()));
     }
     match &image.state {
         ImageState::Queued => _ = ui.label("Waits for the model"),

@@ -10,6 +10,7 @@ pub mod gallery;
 pub mod health;
 pub mod inspector;
 pub mod instances;
+mod judged;
 pub mod keys_sheet;
 pub mod log_panel;
 pub mod numbers;
