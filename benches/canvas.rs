@@ -257,6 +257,7 @@ impl Scene {
             shown: Some(&self.shown),
             verdicts: None,
             picked: None,
+            wipe: None,
             ground_truth: None,
             ground_truth_verdicts: None,
             style: &self.style,

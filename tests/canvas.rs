@@ -65,6 +65,7 @@ impl Scene {
             shown: self.shown.as_deref(),
             verdicts: self.verdicts.as_deref(),
             picked: None,
+            wipe: None,
             ground_truth: None,
             ground_truth_verdicts: None,
             style: &self.style,

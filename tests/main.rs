@@ -34,3 +34,5 @@ mod support;
 #[cfg(feature = "gui")]
 mod ui;
 mod weights;
+#[cfg(feature = "gui")]
+mod workspaces;

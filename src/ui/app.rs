@@ -120,6 +120,16 @@ impl App {
         &mut self.commands
     }
 
+    /// What is shown, to be set up by whoever drives the window.
+    pub fn view_mut(&mut self) -> &mut ViewState {
+        &mut self.view
+    }
+
+    /// Reads predictions as the dialog does once a path was chosen; tests have no dialog.
+    pub fn attach(&mut self, predictions: &std::path::Path, side: Side) {
+        self.document.attach_predictions(predictions, side);
+    }
+
     /// Exports as the dialog does once a path was chosen; tests have no dialog.
     pub fn export(&mut self, output: &std::path::Path) {
         self.document.export(output);

@@ -90,6 +90,8 @@ pub enum Command {
     ToggleLabels,
     /// Predictions, ground truth, both: the next of them.
     CycleGroundTruth,
+    /// The second predictions right of a line, or nowhere.
+    ToggleWipe,
     /// Opacity a step up (+1) or down (-1).
     StepOpacity(i8),
     /// Opacity of the masks, 0..1.
@@ -223,6 +225,7 @@ impl Command {
             C::ToggleBoxes,
             C::ToggleLabels,
             C::CycleGroundTruth,
+            C::ToggleWipe,
             C::ToggleIsolate,
             C::StepOpacity(1),
             C::StepOpacity(-1),
@@ -316,6 +319,7 @@ impl Command {
             Self::ToggleBoxes => "Show or hide boxes",
             Self::ToggleLabels => "Show or hide labels",
             Self::CycleGroundTruth => "Ground truth, predictions or both",
+            Self::ToggleWipe => "Wipe between A and B",
             Self::StepOpacity(step) if *step > 0 => "More opaque masks",
             Self::StepOpacity(_) => "More transparent masks",
             Self::StepThreshold(step) if *step > 0 => "Raise the score threshold",
@@ -419,7 +423,7 @@ impl Command {
                 doc.images().iter().any(|image| is_done(&image.state))
             }
             Self::ComparePredictions | Self::CheckSet => doc.has_truth(),
-            Self::CloseComparison => doc.second().is_some(),
+            Self::CloseComparison | Self::ToggleWipe => doc.second().is_some(),
             Self::MeasureBoundary => doc.evaluation(Side::A).is_some(),
             Self::SetWorkspace(_) => doc.source().is_some(),
             Self::ClearPick => view.picked.is_some(),

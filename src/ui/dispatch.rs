@@ -10,6 +10,7 @@ use super::dialogs::Ask;
 use super::loader::Loader;
 use super::navigate;
 use super::persist::SCALES;
+use super::picked::{Picked, PickedKind};
 use super::saved_views;
 use super::shell::{Overlay, Shell};
 use super::shown::Shown;
@@ -138,9 +139,25 @@ fn go(command: &Command, target: &mut Target<'_>) {
         Command::SelectInstance(instance) => target.view.instance = *instance,
         Command::FocusFilter => target.view.focus_filter = true,
         Command::SetWorkspace(workspace) => target.view.workspace = *workspace,
-        Command::Pick(picked) => target.view.picked = Some(Arc::clone(picked)),
+        Command::Pick(picked) => pick(picked, target),
         Command::ClearPick => target.view.picked = None,
         _ => saved_views::carry_out(command, target),
+    }
+}
+
+/// Shows what a chart picked: its images in the gallery, the first of them on the canvas unless one is there.
+fn pick(picked: &Arc<Picked>, target: &mut Target<'_>) {
+    target.view.picked = Some(Arc::clone(picked));
+    let is_shown = target
+        .view
+        .image
+        .is_some_and(|image| picked.has_image(image));
+    let first = picked.instances().first().filter(|_| !is_shown);
+    if let Some(first) = first.copied() {
+        select_image(target, first.image);
+        if let PickedKind::Prediction(index) = first.what {
+            target.view.instance = Some(index);
+        }
     }
 }
 
@@ -194,6 +211,7 @@ fn view(command: &Command, target: &mut Target<'_>) {
             view.threshold = (steps * THRESHOLD_STEP).clamp(0.0, 1.0);
         }
         Command::SetThreshold(threshold) => view.threshold = threshold.clamp(0.0, 1.0),
+        Command::ToggleWipe => view.wipe = view.wipe.map_or(Some(0.5), |_| None),
         Command::SetRankBy(by) => view.rank_by = *by,
         Command::ToggleEvaluateAboveThreshold => {
             view.evaluate_above_threshold = !view.evaluate_above_threshold;

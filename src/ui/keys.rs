@@ -79,6 +79,7 @@ pub fn shortcuts(command: &Command) -> Vec<Shortcut> {
         C::ToggleBoxes => vec![plain(Key::B)],
         C::ToggleLabels => vec![plain(Key::L)],
         C::CycleGroundTruth => vec![plain(Key::G)],
+        C::ToggleWipe => vec![plain(Key::W)],
         C::StepOpacity(-1) => vec![plain(Key::OpenBracket)],
         C::StepOpacity(1) => vec![plain(Key::CloseBracket)],
         C::StepThreshold(-1) => vec![plain(Key::Semicolon)],

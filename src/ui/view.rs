@@ -103,6 +103,8 @@ pub struct ViewState {
     pub style: OverlayStyle,
     /// Zoom and pan.
     pub canvas: CanvasView,
+    /// Where the canvas changes from the first to the second predictions, as a share of its width; `None`: nowhere.
+    pub wipe: Option<f32>,
     /// Position of the pointer in pixels of the image.
     pub pointer: Option<(f32, f32)>,
     /// What the centre and the right side show.

@@ -44,6 +44,8 @@ pub struct CanvasInput<'a> {
     pub verdicts: Option<&'a [Verdict]>,
     /// Whether each prediction is one of those that a chart picked; the others are dimmed.
     pub picked: Option<&'a [bool]>,
+    /// Predictions of a second file, right of a line.
+    pub wipe: Option<Wipe<'a>>,
     /// The annotations over the predictions: outlines only.
     pub ground_truth: Option<&'a Arc<InstanceSet>>,
     /// Verdict of each annotation.
@@ -54,6 +56,17 @@ pub struct CanvasInput<'a> {
     pub selected: Option<usize>,
     /// The prediction hovered outside the canvas, in a list for example.
     pub hovered: Option<usize>,
+}
+
+/// A second set of predictions in place of the first, right of a line.
+#[derive(Clone, Copy)]
+pub struct Wipe<'a> {
+    /// The predictions.
+    pub instances: &'a Arc<InstanceSet>,
+    /// Which are drawn, the most important first.
+    pub shown: &'a [usize],
+    /// The line, in points of the screen.
+    pub x: f32,
 }
 
 /// What the user did on the canvas in this frame.
@@ -90,7 +103,7 @@ pub fn show(ui: &mut egui::Ui, view: &mut CanvasView, input: &CanvasInput<'_>) -
     });
     let touched = touch(ui, &response, view, &placement, input, &flags);
     let hovered = touched.hovered.or(input.hovered);
-    paint(ui, rect, &response, &placement, input, hovered, &flags);
+    paint_sides(ui, rect, &response, &placement, input, hovered, &flags);
     CanvasResponse {
         zoom_percent: view.zoom_percent(),
         ..touched
@@ -173,7 +186,8 @@ fn touch(
     };
     let hits_at = |at: Pos2| {
         let inside = placement.inside(at)?;
-        let set = input.instances?;
+        let is_second = input.wipe.is_some_and(|wipe| at.x >= wipe.x);
+        let set = input.instances.filter(|_| !is_second)?;
         Some(set.hits(inside.x as u32, inside.y as u32, |i| {
             flags.get(i) == Some(&true)
         }))
@@ -218,8 +232,8 @@ fn pick(
     picked
 }
 
-/// Image, masks, boxes, labels.
-fn paint(
+/// The canvas, or what is left and what is right of the line.
+fn paint_sides(
     ui: &egui::Ui,
     rect: Rect,
     response: &egui::Response,
@@ -228,14 +242,64 @@ fn paint(
     hovered: Option<usize>,
     flags: &[bool],
 ) {
-    let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
+    let Some(wipe) = input.wipe else {
+        return paint(
+            ui,
+            rect,
+            rect,
+            response.id,
+            placement,
+            input,
+            hovered,
+            flags,
+        );
+    };
+    let left = Rect::from_min_max(rect.min, pos2(wipe.x, rect.bottom()));
+    let right = Rect::from_min_max(pos2(wipe.x, rect.top()), rect.max);
+    paint(
+        ui,
+        rect,
+        left,
+        response.id,
+        placement,
+        input,
+        hovered,
+        flags,
+    );
+    let second = CanvasInput {
+        instances: Some(wipe.instances),
+        shown: Some(wipe.shown),
+        verdicts: None,
+        picked: None,
+        selected: None,
+        hovered: None,
+        ..*input
+    };
+    let flags = style::shown_flags(wipe.instances, Some(wipe.shown), None);
+    let id = response.id.with("second");
+    paint(ui, rect, right, id, placement, &second, None, &flags);
+}
+
+/// Image, masks, boxes, labels inside `clip`.
+#[allow(clippy::too_many_arguments, reason = "the parts of one canvas")]
+fn paint(
+    ui: &egui::Ui,
+    rect: Rect,
+    clip: Rect,
+    id: egui::Id,
+    placement: &Placement,
+    input: &CanvasInput<'_>,
+    hovered: Option<usize>,
+    flags: &[bool],
+) {
+    let painter = ui.painter().with_clip_rect(clip.intersect(ui.clip_rect()));
     if let (None, Some(thumbnail)) = (input.image, input.thumbnail) {
         let all = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
         painter.image(thumbnail, placement.image_rect(), all, egui::Color32::WHITE);
     }
-    let layers = layers(ui, response.id, placement, input, hovered);
+    let layers = layers(ui, id, placement, input, hovered);
     let callback = CanvasPaint {
-        id: response.id,
+        id,
         view: ViewUniform {
             origin: placement.origin.into(),
             screen: [0.0; 2],

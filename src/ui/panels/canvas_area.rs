@@ -8,9 +8,12 @@ use super::canvas_tools::{self, Hint, tools_ui};
 use super::evaluate::{Marks, book};
 use super::instances::listed_colour;
 use super::parts::text;
+use super::wipe::{self, SecondSide};
 use crate::document::images::DecodedImage;
 use crate::document::{Document, ImageEntry, ImageState, ModelState, SourceKind, TruthState};
-use crate::ui::canvas::{self, CanvasInput, CanvasResponse, InstanceSet, OverlayStyle, Verdict};
+use crate::ui::canvas::{
+    self, CanvasInput, CanvasResponse, InstanceSet, OverlayStyle, Verdict, Wipe,
+};
 use crate::ui::command::{Command, CommandQueue};
 use crate::ui::loader::{ImageRef, Loaded, Loader};
 use crate::ui::shown::{self, Shown};
@@ -83,7 +86,11 @@ pub fn canvas_area_ui(
         view.evaluate.renew(doc, view.image);
     }
     let layers = Drawn::of(ui, doc, view, &shown);
-    let response = draw(ui, view, &shown, image, &picture, &layers);
+    let second = SecondSide::of(ui, doc, view, shown.image, area);
+    let response = draw(ui, view, &shown, image, &picture, &layers, second.as_ref());
+    if second.is_some() {
+        wipe::handle_ui(ui, area, view);
+    }
     react(ui, view, &shown, &layers, &response, out);
     let truth = match &shown.truth {
         TruthState::Absent => canvas_tools::Truth::Absent,
@@ -231,6 +238,7 @@ fn draw(
     image: &ImageEntry,
     picture: &Picture,
     drawn: &Drawn,
+    second: Option<&SecondSide>,
 ) -> CanvasResponse {
     view.canvas.padding = egui::Margin {
         left: PADDING,
@@ -246,6 +254,11 @@ fn draw(
         shown: drawn.is_listed.then_some(shown.order.as_slice()),
         verdicts: drawn.verdicts.as_deref(),
         picked: drawn.picked.as_deref().filter(|_| drawn.is_listed),
+        wipe: second.map(|second| Wipe {
+            instances: &second.instances,
+            shown: &second.shown,
+            x: second.x,
+        }),
         ground_truth: drawn.outlined.as_ref(),
         ground_truth_verdicts: drawn.outlined_verdicts.as_deref(),
         style: &drawn.style,

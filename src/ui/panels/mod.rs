@@ -23,6 +23,7 @@ pub mod status_bar;
 pub mod top_bar;
 mod view_menu;
 mod virtual_rows;
+mod wipe;
 
 pub use canvas_area::canvas_area_ui;
 pub use gallery::gallery_ui;

@@ -26,7 +26,7 @@ pub fn status_bar_ui(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut Co
                 ui.label(egui::RichText::new(text).color(c.weak))
                     .on_hover_text(&summary.backbone);
             }
-            ui.label(egui::RichText::new("Browse").color(c.weak))
+            ui.label(egui::RichText::new(view.workspace.label()).color(c.weak))
                 .on_hover_text("The mode decides what keys do; ? lists them");
             position(ui, view);
         });
@@ -54,6 +54,9 @@ fn activity(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQueu
         if widgets::quiet_button(ui, "Cancel", c.text).clicked() {
             out.push(Command::CloseSet);
         }
+    } else if let Some(path) = doc.attaching() {
+        ui.colored_label(c.accent, icons::CIRCLE_HALF);
+        ui.label(format!("Reading {}", file_name(path)));
     } else if let Some(progress) = doc.progress() {
         job(ui, doc, &progress, out);
     } else if let ModelState::Loading(path) = doc.model() {

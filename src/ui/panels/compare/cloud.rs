@@ -19,7 +19,7 @@ use crate::ui::view::ViewState;
 use crate::ui::{theme, widgets};
 
 /// Width of the lists of axes.
-const CHOICE: f32 = 112.0;
+const CHOICE: f32 = 128.0;
 
 /// One of the four numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,10 +135,11 @@ impl Default for CloudView {
     }
 }
 
-/// Points of the images that pass the filter, or of the selected image.
+/// What another chart picked, or the points of the images that pass the filter, or those of the selected image.
 struct Bright {
     generation: u64,
     image: Option<usize>,
+    picked: Option<Arc<Picked>>,
     of: Arc<Evaluation>,
     flags: Option<Vec<u64>>,
 }
@@ -235,22 +236,38 @@ impl CloudView {
     fn renew_bright(&mut self, view: &ViewState, evaluation: &Arc<Evaluation>) {
         let generation = view.filter.generation();
         let image = view.image;
+        let is_ours = |picked: &&Arc<Picked>| {
+            self.picked
+                .as_ref()
+                .is_some_and(|ours| Arc::ptr_eq(ours, picked))
+        };
+        let picked = view.picked.as_ref().filter(|picked| !is_ours(picked));
         let is_known = self.bright.as_ref().is_some_and(|it| {
-            it.generation == generation && it.image == image && Arc::ptr_eq(&it.of, evaluation)
+            let same_picked = match (&it.picked, picked) {
+                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+                (None, None) => true,
+                _ => false,
+            };
+            same_picked
+                && it.generation == generation
+                && it.image == image
+                && Arc::ptr_eq(&it.of, evaluation)
         });
         if is_known {
             return;
         }
         let all = evaluation.base.image_of.len();
-        let shown: &[usize] = match view.passing.len() {
-            passing if passing < all => &view.passing,
-            _ => image.as_slice(),
+        let flags = match picked {
+            Some(picked) => Some(picked_flags(evaluation, picked)),
+            None if view.passing.len() < all => Some(image_flags(evaluation, &view.passing)),
+            None => image.map(|image| image_flags(evaluation, &[image])),
         };
         self.bright = Some(Bright {
             generation,
             image,
+            picked: picked.cloned(),
             of: Arc::clone(evaluation),
-            flags: Some(flags(evaluation, shown)).filter(|_| !shown.is_empty()),
+            flags,
         });
     }
 
@@ -348,10 +365,23 @@ fn description(evaluation: &Evaluation, number: usize) -> String {
     )
 }
 
+fn no_flags(evaluation: &Evaluation) -> Vec<u64> {
+    vec![0; evaluation.base.input.detections.len().div_ceil(64)]
+}
+
+/// Flags of picked detections.
+fn picked_flags(evaluation: &Evaluation, picked: &Picked) -> Vec<u64> {
+    let mut flags = no_flags(evaluation);
+    for detection in detections_of(evaluation, picked) {
+        set_bit(&mut flags, detection as usize);
+    }
+    flags
+}
+
 /// Flags of the detections of some images of the set.
-fn flags(evaluation: &Evaluation, images: &[usize]) -> Vec<u64> {
+fn image_flags(evaluation: &Evaluation, images: &[usize]) -> Vec<u64> {
     let base = &evaluation.base;
-    let mut flags = vec![0u64; base.input.detections.len().div_ceil(64)];
+    let mut flags = no_flags(evaluation);
     let known = images.iter().filter_map(|&at| *base.image_of.get(at)?);
     for image in known.filter_map(|image| base.input.images.get(image as usize)) {
         image

@@ -125,11 +125,13 @@ fn reasons(analysis: &Analysis, detections: &[u32], is_all: bool) -> Vec<(&'stat
             list.filter(|it| it.detection.is_some_and(inside)).count(),
         )
     });
-    let errors = ErrorKind::ALL.iter().map(|&kind| {
-        let list = diagnosis.tide.detections.iter().enumerate();
-        let of = list.filter(|(at, it)| **it == Some(kind) && inside(*at as u32));
-        (kind.label(), of.count())
-    });
+    let mut counts = [0; ErrorKind::ALL.len()];
+    for (at, kind) in diagnosis.tide.detections.iter().enumerate() {
+        if let Some(kind) = kind.filter(|_| inside(at as u32)) {
+            counts[kind as usize] += 1;
+        }
+    }
+    let errors = ErrorKind::ALL.iter().map(|kind| kind.label()).zip(counts);
     suspects
         .chain(errors)
         .filter(|(_, count)| *count > 0)
@@ -193,8 +195,11 @@ fn heading(ui: &mut Ui, summary: &Summary, view: &ViewState, out: &mut CommandQu
     ui.label(widgets::strong(text, theme::HEADING).color(c.text));
     ui.add(egui::Label::new(egui::RichText::new(&picked.label).color(c.weak)).wrap());
     ui.horizontal(|ui| {
-        let images = widgets::thousands(view.gallery.len());
-        ui.label(egui::RichText::new(format!("{images} images in the gallery")).color(c.weak));
+        let images = match view.gallery.len() {
+            1 => "1 image in the gallery".to_owned(),
+            count => format!("{} images in the gallery", widgets::thousands(count)),
+        };
+        ui.label(egui::RichText::new(images).color(c.weak));
         if ui.button("Clear").on_hover_text("Esc").clicked() {
             out.push(Command::ClearPick);
         }

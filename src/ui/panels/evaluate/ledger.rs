@@ -61,6 +61,7 @@ fn controls(ui: &mut Ui, view: &mut ViewState) {
             format!("IoU {threshold:.2}")
         };
         let slider = Slider::new(&mut shown.threshold, 0..=THRESHOLDS - 1)
+            .step_by(1.0)
             .custom_formatter(move |at, _| value(at))
             .custom_parser(|text| {
                 let number: f64 = text.trim_start_matches("IoU").trim().parse().ok()?;
