@@ -258,6 +258,7 @@ impl Scene {
             verdicts: None,
             picked: None,
             wipe: None,
+            ground_truth_selected: None,
             ground_truth: None,
             ground_truth_verdicts: None,
             style: &self.style,

@@ -66,6 +66,7 @@ impl Scene {
             verdicts: self.verdicts.as_deref(),
             picked: None,
             wipe: None,
+            ground_truth_selected: None,
             ground_truth: None,
             ground_truth_verdicts: None,
             style: &self.style,

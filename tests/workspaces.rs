@@ -16,7 +16,7 @@ use maskscope::ui::canvas::Verdict;
 use maskscope::ui::command::Command;
 use maskscope::ui::panels::compare::{CompareTab, Quantity};
 use maskscope::ui::panels::evaluate::{EvaluateTab, Marks};
-use maskscope::ui::view::Workspace;
+use maskscope::ui::view::{Layers, Workspace};
 use serde_json::{Value, json};
 
 use crate::infer::photos;
@@ -640,6 +640,20 @@ fn suspects_and_error_bars_lead_to_their_instances() {
     assert!(gallery(&window).contains(&1));
 
     send(&mut window, Command::ClearPick);
+    window.state_mut().view_mut().query.text = "suspect = swapped_class".into();
+    frames(&mut window, 5);
+    assert_eq!(gallery(&window), [1]);
+    window.state_mut().view_mut().query.text = "suspect = missed_object".into();
+    frames(&mut window, 5);
+    assert_eq!(gallery(&window), [2]);
+    window.state_mut().view_mut().query.text.clear();
+    frames(&mut window, 5);
+    window.state_mut().view_mut().evaluate.tab = EvaluateTab::Suspects;
+    frames(&mut window, 3);
+    starting_with(&window, "Missed object, 002.png").click();
+    frames(&mut window, 3);
+    assert_eq!(window.state().view().annotation, Some((2, 0)), "the annotation is shown");
+    assert_eq!(window.state().view().layers, Layers::Both);
     window.state_mut().view_mut().evaluate.tab = EvaluateTab::Errors;
     frames(&mut window, 3);
     choose(&mut window, "Measure boundary AP");

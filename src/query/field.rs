@@ -63,6 +63,8 @@ pub enum ChoiceField {
     Kind,
     /// COCO's range of the area.
     Size,
+    /// Why somebody should look at the instance.
+    Suspect,
 }
 
 impl ChoiceField {
@@ -72,6 +74,13 @@ impl ChoiceField {
             Self::Status => &["tp", "fp", "fn", "ignored", "crowd"],
             Self::Kind => &["prediction", "annotation"],
             Self::Size => &["small", "medium", "large"],
+            Self::Suspect => &[
+                "label",
+                "head",
+                "missing_label",
+                "missed_object",
+                "swapped_class",
+            ],
         }
     }
 }
@@ -89,6 +98,21 @@ pub enum Status {
     Ignored,
     /// A group of objects, or a prediction matched to one.
     Crowd,
+}
+
+/// Why somebody should look at an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suspicion {
+    /// Surely predicted, and yet far from its annotation: the label?
+    Label,
+    /// Close to its annotation, and yet predicted as poor: the mask-IoU head?
+    Head,
+    /// Confident where nothing is annotated.
+    MissingLabel,
+    /// An annotation that was never found.
+    MissedObject,
+    /// On an annotation of another class.
+    SwappedClass,
 }
 
 /// Which side an instance is on.
@@ -165,7 +189,7 @@ use Field::Number as N;
 use NumberField as F;
 
 /// Every field, in the order that completion offers them.
-pub const FIELDS: [FieldInfo; 27] = [
+pub const FIELDS: [FieldInfo; 28] = [
     line(
         "class",
         Field::Class,
@@ -214,6 +238,13 @@ pub const FIELDS: [FieldInfo; 27] = [
         Field::Choice(ChoiceField::Status),
         Scope::Outcome,
         "tp, fp, fn, ignored, crowd",
+        true,
+    ),
+    line(
+        "suspect",
+        Field::Choice(ChoiceField::Suspect),
+        Scope::Outcome,
+        "why somebody should look at it",
         true,
     ),
     line(
@@ -385,6 +416,10 @@ pub trait Fields {
     fn label(&self) -> Option<usize>;
     /// What the evaluation made of it.
     fn status(&self) -> Option<Status>;
+    /// Why somebody should look at it; what knows no evaluation has no answer.
+    fn suspicion(&self) -> Option<Suspicion> {
+        None
+    }
     /// Its side.
     fn kind(&self) -> Option<Kind>;
     /// Whether it is a crowd; annotations alone have an answer.

@@ -32,7 +32,8 @@ pub use complete::{Completion, begins_field, complete};
 pub use condition::spelled;
 pub use error::QueryError;
 pub use field::{
-    ChoiceField, FIELDS, Field, FieldInfo, Fields, Kind, NumberField, Scope, Status, TextField,
+    ChoiceField, FIELDS, Field, FieldInfo, Fields, Kind, NumberField, Scope, Status, Suspicion,
+    TextField,
 };
 pub use restriction::Restriction;
 
@@ -147,7 +148,8 @@ impl Query {
         self.fields().into_iter().any(|field| {
             matches!(
                 field,
-                Field::IsCrowd | Field::Choice(ChoiceField::Kind | ChoiceField::Status)
+                Field::IsCrowd
+                    | Field::Choice(ChoiceField::Kind | ChoiceField::Status | ChoiceField::Suspect)
             )
         })
     }

@@ -247,6 +247,7 @@ impl Test {
 fn is_choice(field: ChoiceField, values: &[usize], fields: &impl Fields) -> Option<bool> {
     match field {
         ChoiceField::Status => fields.status().map(|it| values.contains(&(it as usize))),
+        ChoiceField::Suspect => fields.suspicion().map(|it| values.contains(&(it as usize))),
         ChoiceField::Kind => fields.kind().map(|it| values.contains(&(it as usize))),
         ChoiceField::Size => {
             let area = fields.number(NumberField::Area)?;
@@ -266,6 +267,7 @@ fn exists(field: Field, fields: &impl Fields) -> bool {
         Field::Text(text) => fields.text(text).is_some(),
         Field::Class => fields.label().is_some(),
         Field::Choice(ChoiceField::Status) => fields.status().is_some(),
+        Field::Choice(ChoiceField::Suspect) => fields.suspicion().is_some(),
         Field::Choice(ChoiceField::Kind) => fields.kind().is_some(),
         Field::Choice(ChoiceField::Size) => fields.number(NumberField::Area).is_some(),
         Field::IsCrowd => fields.is_crowd().is_some(),

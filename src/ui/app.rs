@@ -355,6 +355,7 @@ impl App {
         }
         let settings = self.document.settings_mut();
         self.shell.store.keep(ctx, settings, memory);
+        self.shell.had_focus = ctx.memory(|memory| memory.focused().is_some());
     }
 }
 

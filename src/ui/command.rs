@@ -72,6 +72,8 @@ pub enum Command {
     PreviousInstance,
     /// Select this instance, or none.
     SelectInstance(Option<usize>),
+    /// Show an annotation: its image, its place among the image's annotations.
+    ShowAnnotation(usize, usize),
     /// Fit the image into the canvas.
     ZoomFit,
     /// One pixel of the image on one of the screen.
@@ -266,6 +268,9 @@ impl Command {
             Self::OpenPath(path) => format!("Open {}", path.display()).into(),
             Self::SelectImage(index) => format!("Go to image {}", index + 1).into(),
             Self::SelectInstance(Some(index)) => format!("Select instance {}", index + 1).into(),
+            Self::ShowAnnotation(image, index) => {
+                format!("Show annotation {} of image {}", index + 1, image + 1).into()
+            }
             Self::SetOpacity(opacity) => format!("Opacity {:.0} %", opacity * 100.0).into(),
             Self::SetThreshold(threshold) => format!("Score at least {threshold:.2}").into(),
             Self::SetWorkspace(workspace) => format!("Workspace: {}", workspace.label()).into(),
@@ -391,6 +396,7 @@ impl Command {
             | Self::NextInstance
             | Self::PreviousInstance
             | Self::SelectInstance(_)
+            | Self::ShowAnnotation(..)
             | Self::FocusFilter
             | Self::SaveView
             | Self::KeepView(_)
@@ -430,7 +436,9 @@ impl Command {
             Self::NextImage | Self::PreviousImage | Self::FirstImage | Self::LastImage => {
                 !view.gallery.is_empty()
             }
-            Self::SelectImage(index) => *index < doc.images().len(),
+            Self::SelectImage(index) | Self::ShowAnnotation(index, _) => {
+                *index < doc.images().len()
+            }
             Self::FocusFilter => !doc.images().is_empty(),
             Self::SaveView | Self::KeepView(_) => doc.source().is_some(),
             Self::ApplyView(name) | Self::DeleteView(name) => has_view(doc, name),

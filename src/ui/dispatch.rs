@@ -136,7 +136,11 @@ fn go(command: &Command, target: &mut Target<'_>) {
     match command {
         Command::NextInstance => step_instance(target, 1),
         Command::PreviousInstance => step_instance(target, -1),
-        Command::SelectInstance(instance) => target.view.instance = *instance,
+        Command::SelectInstance(instance) => {
+            target.view.instance = *instance;
+            target.view.annotation = None;
+        }
+        Command::ShowAnnotation(image, index) => show_annotation(*image, *index, target),
         Command::FocusFilter => target.view.focus_filter = true,
         Command::SetWorkspace(workspace) => target.view.workspace = *workspace,
         Command::Pick(picked) => pick(picked, target),
@@ -154,10 +158,24 @@ fn pick(picked: &Arc<Picked>, target: &mut Target<'_>) {
         .is_some_and(|image| picked.has_image(image));
     let first = picked.instances().first().filter(|_| !is_shown);
     if let Some(first) = first.copied() {
-        select_image(target, first.image);
-        if let PickedKind::Prediction(index) = first.what {
-            target.view.instance = Some(index);
+        match first.what {
+            PickedKind::Prediction(index) => {
+                select_image(target, first.image);
+                target.view.instance = Some(index);
+            }
+            PickedKind::Annotation(index) => show_annotation(first.image, index, target),
+            PickedKind::Image => select_image(target, first.image),
         }
+    }
+}
+
+/// Shows an annotation, with the layer that it is on.
+fn show_annotation(image: usize, index: usize, target: &mut Target<'_>) {
+    select_image(target, image);
+    let view = &mut *target.view;
+    (view.instance, view.annotation) = (None, Some((image, index)));
+    if view.layers == Layers::Predictions {
+        view.layers = Layers::Both;
     }
 }
 
@@ -167,6 +185,7 @@ pub fn select_image(target: &mut Target<'_>, index: usize) {
     if view.image != Some(index) {
         view.image = Some(index);
         view.instance = None;
+        view.annotation = None;
         view.hovered = None;
         view.pointer = None;
     }
@@ -275,11 +294,14 @@ fn escape(target: &mut Target<'_>) {
         target
             .ctx
             .memory_mut(|memory| memory.surrender_focus(focused));
+    } else if target.shell.had_focus {
+        // egui has taken the focus away already.
     } else if target.view.picked.take().is_some() {
     } else if target.view.style.isolate {
         target.view.style.isolate = false;
     } else {
         target.view.instance = None;
+        target.view.annotation = None;
     }
 }
 

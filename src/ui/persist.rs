@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::canvas::OverlayStyle;
 use super::colour::ColourBy;
 use super::theme;
-use super::view::{Layers, ViewState};
+use super::view::{Layers, ViewState, Workspace};
 use crate::document::filter::ImageQuery;
 use crate::document::ranking::RankBy;
 use crate::document::settings::Settings;
@@ -75,6 +75,8 @@ pub struct Memory {
     pub rank_by: RankBy,
     /// Predictions, annotations or both.
     pub layers: Layers,
+    /// What the centre shows.
+    pub workspace: Workspace,
     /// Filter and order of the gallery.
     pub query: ImageQuery,
     /// Fill the masks.
@@ -105,6 +107,7 @@ impl Default for Memory {
             threshold: 0.0,
             rank_by: RankBy::default(),
             layers: Layers::default(),
+            workspace: Workspace::default(),
             query: ImageQuery::default(),
             masks: style.masks,
             outlines: style.outlines,
@@ -167,6 +170,7 @@ impl Memory {
         self.threshold = view.threshold;
         self.rank_by = view.rank_by;
         self.layers = view.layers;
+        self.workspace = view.workspace;
         self.query = view.query.clone();
         self.masks = view.style.masks;
         self.outlines = view.style.outlines;
@@ -186,6 +190,7 @@ impl Memory {
             threshold: self.threshold,
             rank_by: self.rank_by,
             layers: self.layers,
+            workspace: self.workspace,
             query: self.query.clone(),
             style: OverlayStyle {
                 masks: self.masks,

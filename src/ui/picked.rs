@@ -16,6 +16,8 @@ pub enum PickedKind {
     Prediction(usize),
     /// Position among the image's annotations that could be read.
     Annotation(usize),
+    /// The image itself: what is meant is not shown here, such as a prediction of a second file.
+    Image,
 }
 
 /// Instances with the words that say what they are.

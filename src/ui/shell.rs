@@ -47,6 +47,8 @@ pub struct Shell {
     pub tab_is_ours: Arc<AtomicBool>,
     /// What the view belongs to, to notice that another set was opened.
     seen: Option<(Source, usize)>,
+    /// A widget had the focus at the end of the last frame: Esc, which takes it away, does no more then.
+    pub had_focus: bool,
     was_opening: bool,
     /// A path that was picked by the command line, opened in the first frame.
     pub first: Option<PathBuf>,
@@ -70,6 +72,7 @@ impl Shell {
             store,
             tab_is_ours,
             seen: None,
+            had_focus: false,
             was_opening: false,
             first: None,
             first_predictions: None,

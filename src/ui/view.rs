@@ -77,6 +77,8 @@ pub struct ViewState {
     pub image: Option<usize>,
     /// Index of the selected instance, into the image's detections (or its annotations where there are no predictions).
     pub instance: Option<usize>,
+    /// An annotation that a list led to: its image, its place among the image's annotations.
+    pub annotation: Option<(usize, usize)>,
     /// The instance under the pointer in a list.
     pub hovered: Option<usize>,
     /// Filter and order of the gallery.

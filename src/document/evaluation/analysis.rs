@@ -13,9 +13,9 @@ use crate::eval::knows::bootstrap::{RankedSet, counted_truths, resampled_aps};
 use crate::eval::knows::resample::{Interval, RESAMPLES, Weights};
 use crate::eval::{
     self, DetectionStatus, Diagnosis, DiagnosisRules, Difference, DifferenceRules, DifferenceSide,
-    Kind, TruthStatus, knows,
+    Kind, SuspectKind, TruthStatus, knows,
 };
-use crate::query::Status;
+use crate::query::{Status, Suspicion};
 
 /// A slider asks for many evaluations in a row: analysis begins when none came for so long.
 const QUIET: Duration = Duration::from_millis(150);
@@ -296,6 +296,8 @@ fn fields(of: &Evaluation, diagnosis: &Diagnosis) -> EvaluationFields {
         statuses: vec![Vec::new(); count],
         measured_iou: vec![Vec::new(); count],
         annotation_statuses: vec![Vec::new(); count],
+        suspicions: vec![Vec::new(); count],
+        annotation_suspicions: vec![Vec::new(); count],
     };
     for (image, numbers) in base.input.images.iter().zip(&per_image.images) {
         let at = image.position;
@@ -332,6 +334,40 @@ fn fields(of: &Evaluation, diagnosis: &Diagnosis) -> EvaluationFields {
                 TruthStatus::Found | TruthStatus::Deselected => None,
             })
             .collect();
+        fields.suspicions[at] = vec![None; predictions];
+        fields.annotation_suspicions[at] = vec![None; image.truths.len()];
     }
+    suspicions(of, diagnosis, &mut fields);
     fields
+}
+
+/// Where an instance has several, the most severe.
+fn suspicions(of: &Evaluation, diagnosis: &Diagnosis, fields: &mut EvaluationFields) {
+    let input = &of.base.input;
+    for suspect in &diagnosis.suspects.list {
+        let Some(image) = input.images.get(suspect.image as usize) else {
+            continue;
+        };
+        let place = match (suspect.detection, suspect.truth) {
+            (Some(detection), _) => {
+                let candidate = input.detections.get(detection as usize);
+                candidate
+                    .and_then(|it| fields.suspicions[image.position].get_mut(it.index as usize))
+            }
+            (None, Some(truth)) => {
+                let at = (truth as usize).checked_sub(image.truths.start);
+                at.and_then(|at| fields.annotation_suspicions[image.position].get_mut(at))
+            }
+            (None, None) => None,
+        };
+        if let Some(place) = place {
+            place.get_or_insert(match suspect.kind {
+                SuspectKind::Label => Suspicion::Label,
+                SuspectKind::Head => Suspicion::Head,
+                SuspectKind::MissingLabel => Suspicion::MissingLabel,
+                SuspectKind::MissedObject => Suspicion::MissedObject,
+                SuspectKind::SwappedClass => Suspicion::SwappedClass,
+            });
+        }
+    }
 }

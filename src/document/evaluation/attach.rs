@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use super::{Analysis, EvalProgress, EvalSettings, Evaluation, Evaluator};
 use crate::coco::correspond::{ImageNames, ImageRef, corresponding_labels};
 use crate::coco::dataset::Dataset;
-use crate::coco::{CocoError, predictions};
+use crate::coco::predictions::{self, Joined, Pair};
+use crate::coco::{CocoError, PredictionFile};
 use crate::document::state::{Document, Notice, NoticeKind};
 use crate::document::{ImageState, open};
 use crate::eval::PredictedImages;
@@ -52,8 +53,25 @@ struct Attached {
     notes: Vec<String>,
 }
 
+/// A file, or the pair of a prefix.
+fn read_file(path: &Path) -> Result<PredictionFile, CocoError> {
+    if path.is_file() {
+        return predictions::read(path);
+    }
+    match predictions::read_pair(path)?.map(Pair::join) {
+        None => predictions::read(path),
+        Some(Joined::Whole(file)) => Ok(file),
+        Some(Joined::Apart { pair, reason }) => {
+            let mut file = pair.segm;
+            file.notes
+                .push(format!("only the masks are shown: {reason}"));
+            Ok(file)
+        }
+    }
+}
+
 fn read(path: &Path, dataset: &Dataset) -> Result<Attached, CocoError> {
-    let file = predictions::read(path)?;
+    let file = read_file(path)?;
     // COCO results name images and classes by the set's ids.
     let by_id = file.images.iter().any(|image| image.image_id.is_some());
     let labels = corresponding_labels(dataset.classes(), &file.classes, by_id);

@@ -3,7 +3,7 @@
 use super::FilterInput;
 use crate::coco::dataset::Dataset;
 use crate::document::ImageEntry;
-use crate::query::{Fields, Kind, NumberField, Query, Status, TextField};
+use crate::query::{Fields, Kind, NumberField, Query, Status, Suspicion, TextField};
 use crate::structures::{BoxXywh, ClassTable, Detection};
 
 /// What an evaluation found, image by image in the order of `Document::images`. A list that ends early and a `None`
@@ -20,6 +20,10 @@ pub struct EvaluationFields {
     pub ap: Vec<Option<f64>>,
     /// What became of each prediction, in the order of the image's predictions.
     pub statuses: Vec<Vec<Option<Status>>>,
+    /// Why somebody should look at each prediction, in the same order.
+    pub suspicions: Vec<Vec<Option<Suspicion>>>,
+    /// The same of each annotation, in the set's order.
+    pub annotation_suspicions: Vec<Vec<Option<Suspicion>>>,
     /// Measured IoU of each prediction, in the same order.
     pub measured_iou: Vec<Vec<Option<f64>>>,
     /// What became of each annotation, in the set's order; `None` for one that was found.
@@ -190,6 +194,10 @@ impl Fields for OfPrediction<'_> {
         self.evaluated(|evaluation| &evaluation.statuses)
     }
 
+    fn suspicion(&self) -> Option<Suspicion> {
+        self.evaluated(|evaluation| &evaluation.suspicions)
+    }
+
     fn kind(&self) -> Option<Kind> {
         Some(Kind::Prediction)
     }
@@ -225,6 +233,12 @@ impl Fields for OfAnnotation<'_> {
     fn status(&self) -> Option<Status> {
         let evaluation = self.image.input.evaluation?;
         let of_image = evaluation.annotation_statuses.get(self.image.index)?;
+        of_image.get(self.index).copied().flatten()
+    }
+
+    fn suspicion(&self) -> Option<Suspicion> {
+        let evaluation = self.image.input.evaluation?;
+        let of_image = evaluation.annotation_suspicions.get(self.image.index)?;
         of_image.get(self.index).copied().flatten()
     }
 

@@ -48,6 +48,8 @@ pub struct CanvasInput<'a> {
     pub wipe: Option<Wipe<'a>>,
     /// The annotations over the predictions: outlines only.
     pub ground_truth: Option<&'a Arc<InstanceSet>>,
+    /// The annotation that a list led to.
+    pub ground_truth_selected: Option<usize>,
     /// Verdict of each annotation.
     pub ground_truth_verdicts: Option<&'a [Verdict]>,
     /// How masks, outlines, boxes and labels look.
@@ -374,7 +376,7 @@ fn layers(
         shown: None,
         verdicts: input.ground_truth_verdicts,
         picked: None,
-        selected: None,
+        selected: input.ground_truth_selected,
         hovered: None,
         annotations: true,
         ..predictions

@@ -260,6 +260,9 @@ fn draw(
             x: second.x,
         }),
         ground_truth: drawn.outlined.as_ref(),
+        ground_truth_selected: (view.annotation)
+            .filter(|(image, _)| *image == shown.image)
+            .map(|(_, index)| index),
         ground_truth_verdicts: drawn.outlined_verdicts.as_deref(),
         style: &drawn.style,
         selected: view.instance.filter(|_| drawn.is_listed),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use egui::{Align, Layout, ProgressBar, RichText, Ui};
+use egui::{Align, CentralPanel, Frame, Id, Layout, Margin, Panel, ProgressBar, RichText, Ui};
 
 use crate::document::evaluation::{Analysis, Evaluation, Side};
 use crate::document::{Document, ImageState};
@@ -126,6 +126,39 @@ fn message(ui: &mut Ui, icon: &str, title: &str, body: &str, more: impl FnOnce(&
     });
 }
 
+/// Charts from this width on stand beside the canvas, else above it.
+const BESIDE: f32 = 1300.0;
+/// Share of the canvas at first.
+const CANVAS: f32 = 0.42;
+
+/// Makes room for the canvas beside or below the charts, which get the rest of `ui`.
+pub fn with_canvas<T>(
+    ui: &mut Ui,
+    name: &'static str,
+    of: &mut T,
+    canvas: impl FnOnce(&mut Ui, &mut T),
+    charts: impl FnOnce(&mut Ui, &mut T),
+) {
+    let space = ui.available_size();
+    let is_beside = space.x >= BESIDE;
+    let (panel, length, least) = match is_beside {
+        true => (Panel::right(Id::unique((name, "beside"))), space.x, 480.0),
+        false => (Panel::bottom(Id::unique((name, "below"))), space.y, 200.0),
+    };
+    panel
+        .default_size(length * CANVAS)
+        .size_range(80.0..=(length - least).max(80.0))
+        .resizable(true)
+        .frame(Frame::new())
+        .show(ui, |ui| canvas(ui, of));
+    let frame = Frame::new()
+        .fill(theme::colours(ui).panel)
+        .inner_margin(Margin::same(theme::PADDING));
+    CentralPanel::default()
+        .frame(frame)
+        .show(ui, |ui| charts(ui, of));
+}
+
 /// A line in place of something that does not exist, and why.
 pub fn absent(ui: &mut Ui, text: &str) {
     let c = theme::colours(ui);
@@ -168,9 +201,13 @@ pub fn pick(
 
 /// Selects image and instance.
 pub fn go_to(instance: PickedInstance, out: &mut CommandQueue) {
-    out.push(Command::SelectImage(instance.image));
-    if let PickedKind::Prediction(index) = instance.what {
-        out.push(Command::SelectInstance(Some(index)));
+    match instance.what {
+        PickedKind::Prediction(index) => {
+            out.push(Command::SelectImage(instance.image));
+            out.push(Command::SelectInstance(Some(index)));
+        }
+        PickedKind::Annotation(index) => out.push(Command::ShowAnnotation(instance.image, index)),
+        PickedKind::Image => out.push(Command::SelectImage(instance.image)),
     }
 }
 

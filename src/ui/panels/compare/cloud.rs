@@ -116,6 +116,8 @@ pub struct CloudView {
     pub scatter: ScatterState,
     cloud: Option<Cloud>,
     making: Option<(Key, Receiver<Cloud>)>,
+    /// The user chose the axes.
+    are_chosen: bool,
     bright: Option<Bright>,
     /// What the brush picked.
     picked: Option<Arc<Picked>>,
@@ -129,6 +131,7 @@ impl Default for CloudView {
             scatter: ScatterState::default(),
             cloud: None,
             making: None,
+            are_chosen: false,
             bright: None,
             picked: None,
         }
@@ -193,6 +196,7 @@ fn choices(ui: &mut Ui, cloud: &mut CloudView) {
 impl CloudView {
     /// Another pair of numbers; the brush meant the old one.
     pub fn set_axes(&mut self, axes: [Quantity; 2]) {
+        self.are_chosen = true;
         if self.axes != axes {
             self.axes = axes;
             self.scatter.set_brush(None);
@@ -203,6 +207,9 @@ impl CloudView {
     /// Sorts the points anew where evaluation, axes or colours changed, on a thread: half a million take a while. The old
     /// ones stay until then.
     fn renew(&mut self, ctx: &egui::Context, analysis: &Analysis) {
+        if !self.are_chosen {
+            self.axes = first_axes(&analysis.evaluation);
+        }
         let key = Key {
             analysis: analysis.clone(),
             axes: self.axes,
@@ -332,6 +339,16 @@ impl CloudView {
     }
 }
 
+/// What there is to see first: without mask IoU the score.
+fn first_axes(evaluation: &Evaluation) -> [Quantity; 2] {
+    let first = evaluation.base.input.detections.first();
+    let has_mask_iou = first.is_none() || Quantity::MaskIou.of(evaluation, 0).is_some();
+    match has_mask_iou {
+        true => [Quantity::MaskIou, Quantity::Measured],
+        false => [Quantity::Score, Quantity::Measured],
+    }
+}
+
 /// As the filter bar names it: `412 with mask IoU .20–.45, measured IoU .70–1.00`.
 fn label(region: &Region, count: usize, axes: [Quantity; 2]) -> String {
     let [x, y] = axes.map(|quantity| Axis::unit(quantity.label()));
@@ -455,7 +472,7 @@ impl Key {
 pub fn detections_of(evaluation: &Evaluation, picked: &Picked) -> Vec<u32> {
     let of = |instance: &PickedInstance| match instance.what {
         PickedKind::Prediction(index) => evaluation.base.detection_at(instance.image, index),
-        PickedKind::Annotation(_) => None,
+        PickedKind::Annotation(_) | PickedKind::Image => None,
     };
     let found = picked.instances().iter().filter_map(of);
     found.map(|at| at as u32).collect()

@@ -6,7 +6,7 @@ mod headroom;
 mod sides;
 mod summary;
 
-use egui::{Panel, Ui, vec2};
+use egui::{Ui, vec2};
 
 use super::{canvas_area_ui, judged};
 use crate::document::Document;
@@ -20,8 +20,6 @@ pub use cloud::{CloudView, PointColour, Quantity};
 pub use headroom::{HeadroomView, Part};
 pub use sides::{Change, SidesView};
 
-/// Share of the height that the canvas gets at first.
-const CANVAS: f32 = 0.42;
 /// The scatter stands beside the diagrams in so much room.
 const BESIDE: f32 = 560.0;
 /// Room for the headroom below the scatter.
@@ -83,38 +81,39 @@ pub fn compare_centre_ui(
     loader: &mut Loader,
     out: &mut CommandQueue,
 ) {
-    Panel::bottom("compare canvas")
-        .default_size(ui.available_height() * CANVAS)
-        .size_range(80.0..=(ui.available_height() - 160.0).max(80.0))
-        .resizable(true)
-        .frame(egui::Frame::new())
-        .show(ui, |ui| canvas_area_ui(ui, doc, view, loader, out));
-    let frame = egui::Frame::new()
-        .fill(theme::colours(ui).panel)
-        .inner_margin(egui::Margin::same(theme::PADDING));
-    egui::CentralPanel::default().frame(frame).show(ui, |ui| {
-        let Some(analysis) = judged::analysed(ui, doc, view, out) else {
-            return;
-        };
-        tabs(ui, doc, view);
-        ui.add_space(theme::GRID);
-        match view.compare.tab {
-            CompareTab::Scatter => overview(ui, doc, &analysis, view, out),
-            CompareTab::Sides => {
-                let mut sides = std::mem::take(&mut view.compare.sides);
-                sides::sides_ui(ui, doc, &analysis, &mut sides, out);
-                view.compare.sides = sides;
-            }
-            CompareTab::Calibration => with_knowledge(ui, doc, &analysis, |ui, known| {
-                let evaluation = &analysis.evaluation;
-                calibration::calibration_ui(ui, &known.calibration, evaluation, out);
-            }),
-            CompareTab::Headroom => with_knowledge(ui, doc, &analysis, |ui, known| {
-                let shown = &mut view.compare.headroom;
-                headroom::headroom_ui(ui, known, shown, view.rank_by, out);
-            }),
+    let parts = &mut (doc, view, out);
+    judged::with_canvas(
+        ui,
+        "compare canvas",
+        parts,
+        |ui, (doc, view, out)| canvas_area_ui(ui, doc, view, loader, out),
+        |ui, (doc, view, out)| charts_ui(ui, doc, view, out),
+    );
+}
+
+/// The numbers beside or above the canvas.
+fn charts_ui(ui: &mut Ui, doc: &Document, view: &mut ViewState, out: &mut CommandQueue) {
+    let Some(analysis) = judged::analysed(ui, doc, view, out) else {
+        return;
+    };
+    tabs(ui, doc, view);
+    ui.add_space(theme::GRID);
+    match view.compare.tab {
+        CompareTab::Scatter => overview(ui, doc, &analysis, view, out),
+        CompareTab::Sides => {
+            let mut sides = std::mem::take(&mut view.compare.sides);
+            sides::sides_ui(ui, doc, &analysis, &mut sides, out);
+            view.compare.sides = sides;
         }
-    });
+        CompareTab::Calibration => with_knowledge(ui, doc, &analysis, |ui, known| {
+            let evaluation = &analysis.evaluation;
+            calibration::calibration_ui(ui, &known.calibration, evaluation, out);
+        }),
+        CompareTab::Headroom => with_knowledge(ui, doc, &analysis, |ui, known| {
+            let shown = &mut view.compare.headroom;
+            headroom::headroom_ui(ui, known, shown, view.rank_by, out);
+        }),
+    }
 }
 
 fn tabs(ui: &mut Ui, doc: &Document, view: &mut ViewState) {

@@ -10,8 +10,9 @@ use crate::document::eval::{ApDeltas, ApPair, Area, Difference};
 use crate::document::evaluation::{Analysis, Comparison, Evaluation, Side};
 use crate::ui::command::{Command, CommandQueue};
 use crate::ui::panels::judged::{self, figure, signed};
+use crate::ui::panels::parts::drop_down;
 use crate::ui::panels::virtual_rows::VirtualRows;
-use crate::ui::picked::PickedInstance;
+use crate::ui::picked::{Picked, PickedInstance, PickedKind};
 use crate::ui::plot::MISSING;
 use crate::ui::{theme, widgets};
 
@@ -75,6 +76,40 @@ struct Line {
     image: String,
     what: String,
     numbers: String,
+    /// The larger, the more it matters.
+    weight: f64,
+}
+
+/// What orders the list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The largest change, or the highest score, first.
+    #[default]
+    Largest,
+    /// By class.
+    Class,
+    /// By image.
+    Image,
+}
+
+impl Order {
+    const ALL: [Self; 3] = [Self::Largest, Self::Class, Self::Image];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Largest => "largest first",
+            Self::Class => "by class",
+            Self::Image => "by image",
+        }
+    }
+
+    fn sort(self, lines: &mut [Line]) {
+        match self {
+            Self::Largest => lines.sort_by(|a, b| b.weight.total_cmp(&a.weight)),
+            Self::Class => lines.sort_by(|a, b| a.what.cmp(&b.what)),
+            Self::Image => lines.sort_by(|a, b| a.image.cmp(&b.image)),
+        }
+    }
 }
 
 /// The list that is shown.
@@ -82,7 +117,9 @@ struct Line {
 pub struct SidesView {
     /// Which differences.
     pub change: Change,
-    lines: Option<(Arc<Comparison>, Change, Vec<Line>)>,
+    /// What orders them.
+    pub order: Order,
+    lines: Option<(Arc<Comparison>, (Change, Order), Vec<Line>)>,
 }
 
 /// Deltas and differences, or how to get them, in the rest of `ui`.
@@ -226,25 +263,39 @@ fn list(
         let unchanged = widgets::thousands(comparison.difference.unchanged);
         ui.weak(format!("unchanged {unchanged}"));
     });
-    let is_made = |(of, change, _): &(Arc<Comparison>, Change, Vec<Line>)| {
-        Arc::ptr_eq(of, comparison) && *change == shown.change
+    let wanted = (shown.change, shown.order);
+    let is_made = |(of, made, _): &(Arc<Comparison>, (Change, Order), Vec<Line>)| {
+        Arc::ptr_eq(of, comparison) && *made == wanted
     };
     if !shown.lines.as_ref().is_some_and(is_made) {
-        let lines = lines(comparison, evaluation, shown.change);
-        shown.lines = Some((Arc::clone(comparison), shown.change, lines));
+        let mut lines = lines(comparison, evaluation, shown.change);
+        shown.order.sort(&mut lines);
+        shown.lines = Some((Arc::clone(comparison), wanted, lines));
     }
-    let Some((_, change, lines)) = &shown.lines else {
+    let Some((_, (change, _), lines)) = &shown.lines else {
         return;
     };
     if lines.is_empty() {
         return judged::absent(ui, "There are none");
     }
-    if ui.button("Show these in the gallery").clicked() {
-        let instances = lines.iter().map(|line| line.at).collect();
-        let label = format!("{} {}", widgets::thousands(lines.len()), change.label());
-        let picked = crate::ui::picked::Picked::new(label, instances);
-        out.push(Command::Pick(Arc::new(picked)));
-    }
+    ui.horizontal(|ui| {
+        if ui.button("Show these in the gallery").clicked() {
+            let instances = lines.iter().map(|line| line.at).collect();
+            let label = format!("{} {}", widgets::thousands(lines.len()), change.label());
+            out.push(Command::Pick(Arc::new(Picked::new(label, instances))));
+        }
+        let order = shown.order;
+        if let Some(order) = drop_down(
+            ui,
+            "Order of the differences",
+            112.0,
+            order,
+            &Order::ALL,
+            Order::label,
+        ) {
+            shown.order = order;
+        }
+    });
     let rows = VirtualRows {
         pitch: ROW,
         rows: lines.len(),
@@ -286,7 +337,7 @@ fn lines(comparison: &Comparison, a: &Evaluation, change: Change) -> Vec<Line> {
         image.map(|image| image.name.clone()).unwrap_or_default()
     };
     // Instances of A can be selected; of B the ground truth or the image.
-    let truth = |truth: u32, by: Option<u32>, numbers: String| {
+    let truth = |truth: u32, by: Option<u32>, numbers: String, weight: f64| {
         let of = a.base.input.truths.get(truth as usize)?;
         let at = by.and_then(|by| judged::of_detection(a, by));
         Some(Line {
@@ -294,30 +345,30 @@ fn lines(comparison: &Comparison, a: &Evaluation, change: Change) -> Vec<Line> {
             image: image(a, of.image),
             what: name(a, of.label),
             numbers,
+            weight,
         })
     };
     let falsely = |of: &Evaluation, detection: u32, is_a: bool| {
         let candidate = of.base.input.detections.get(detection as usize)?;
         let at = judged::of_detection(of, detection)?;
+        let score = of.base.input.detection(detection as usize).score;
         let of_image = || PickedInstance {
-            what: crate::ui::picked::PickedKind::Annotation(usize::MAX),
+            what: PickedKind::Image,
             ..at
         };
         Some(Line {
             at: if is_a { at } else { of_image() },
             image: image(of, candidate.image),
             what: name(of, candidate.label),
-            numbers: format!(
-                "score {:.2}",
-                of.base.input.detection(detection as usize).score
-            ),
+            numbers: format!("score {score:.2}"),
+            weight: score,
         })
     };
     let lines: Vec<Option<Line>> = match change {
         Change::Won => difference
             .won
             .iter()
-            .map(|it| truth(it.truth, None, format!("IoU {:.2}", it.by.iou)))
+            .map(|it| truth(it.truth, None, format!("IoU {:.2}", it.by.iou), it.by.score))
             .collect(),
         Change::Lost => difference
             .lost
@@ -327,6 +378,7 @@ fn lines(comparison: &Comparison, a: &Evaluation, change: Change) -> Vec<Line> {
                     it.truth,
                     Some(it.by.detection),
                     format!("IoU {:.2}", it.by.iou),
+                    it.by.score,
                 )
             })
             .collect(),
@@ -338,7 +390,10 @@ fn lines(comparison: &Comparison, a: &Evaluation, change: Change) -> Vec<Line> {
                     "IoU {:.2} → {:.2}, score {:.2} → {:.2}",
                     it.a.iou, it.b.iou, it.a.score, it.b.score
                 );
-                truth(it.truth, Some(it.a.detection), numbers)
+                let change = (it.a.iou - it.b.iou)
+                    .abs()
+                    .max((it.a.score - it.b.score).abs());
+                truth(it.truth, Some(it.a.detection), numbers, change)
             })
             .collect(),
         Change::Gone => {

@@ -12,7 +12,7 @@ use crate::ui::command::{Command, CommandQueue};
 use crate::ui::panels::judged;
 use crate::ui::panels::parts::{bar, text};
 use crate::ui::panels::virtual_rows::VirtualRows;
-use crate::ui::picked::Picked;
+use crate::ui::picked::{Picked, PickedInstance, PickedKind};
 use crate::ui::plot::MISSING;
 use crate::ui::view::ViewState;
 use crate::ui::{theme, widgets};
@@ -52,7 +52,9 @@ impl Summary {
             Some(picked) => detections_of(evaluation, picked),
             None => (0..input.detections.len() as u32).collect(),
         };
-        let annotations = picked.map_or(0, |it| it.instances().len() - detections.len());
+        let is_annotation = |it: &&PickedInstance| matches!(it.what, PickedKind::Annotation(_));
+        let annotations =
+            picked.map_or(0, |it| it.instances().iter().filter(is_annotation).count());
         let mean = |quantity: Quantity| {
             let values = detections
                 .iter()

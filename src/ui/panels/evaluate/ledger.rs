@@ -155,7 +155,7 @@ fn list(ui: &mut Ui, book: &Book, view: &ViewState, out: &mut CommandQueue) {
                 );
             }
             Some(Line::Detection(at)) => detection_ui(ui, rect, book, *at, view, out),
-            Some(Line::Truth(at)) => truth_ui(ui, rect, book, *at, view),
+            Some(Line::Truth(at)) => truth_ui(ui, rect, book, *at, view, out),
             None => {}
         }
     });
@@ -193,7 +193,14 @@ fn detection_ui(
     }
 }
 
-fn truth_ui(ui: &mut Ui, rect: Rect, book: &Book, at: usize, view: &ViewState) {
+fn truth_ui(
+    ui: &mut Ui,
+    rect: Rect,
+    book: &Book,
+    at: usize,
+    view: &ViewState,
+    out: &mut CommandQueue,
+) {
     let input = &book.evaluation().base.input;
     let entry = &book.ledger.truths[at];
     let truth = &input.truths[entry.truth as usize];
@@ -211,9 +218,15 @@ fn truth_ui(ui: &mut Ui, rect: Rect, book: &Book, at: usize, view: &ViewState) {
             .get(truth.index as usize)
             .copied()
             .unwrap_or(Verdict::Ignored),
-        is_selected: false,
+        is_selected: view
+            .annotation
+            .is_some_and(|(_, of)| of == truth.index as usize),
     };
-    told.show(ui, rect);
+    if told.show(ui, rect)
+        && let Some(image) = view.image
+    {
+        out.push(Command::ShowAnnotation(image, truth.index as usize));
+    }
 }
 
 /// One entry in two lines.

@@ -9,7 +9,7 @@ mod ledger;
 mod numbers;
 mod suspects;
 
-use egui::{Panel, Ui};
+use egui::Ui;
 
 use super::{canvas_area_ui, judged};
 use crate::document::Document;
@@ -24,9 +24,6 @@ pub use classes::{ClassesView, Column};
 pub use confusion::ConfusionView;
 pub use curves::CurvesView;
 pub use suspects::SuspectsView;
-
-/// Share of the height that the canvas gets at first.
-const CANVAS: f32 = 0.4;
 
 /// What the upper part shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,32 +112,33 @@ pub fn evaluate_centre_ui(
     loader: &mut Loader,
     out: &mut CommandQueue,
 ) {
-    Panel::bottom("evaluate canvas")
-        .default_size(ui.available_height() * CANVAS)
-        .size_range(80.0..=(ui.available_height() - 200.0).max(80.0))
-        .resizable(true)
-        .frame(egui::Frame::new())
-        .show(ui, |ui| canvas_area_ui(ui, doc, view, loader, out));
-    let frame = egui::Frame::new()
-        .fill(theme::colours(ui).panel)
-        .inner_margin(egui::Margin::same(theme::PADDING));
-    egui::CentralPanel::default().frame(frame).show(ui, |ui| {
-        let Some(analysis) = judged::analysed(ui, doc, view, out) else {
-            return;
-        };
-        numbers::settings_ui(ui, doc, &analysis, view, out);
-        numbers::numbers_ui(ui, &analysis);
-        ui.add_space(2.0 * theme::GRID);
-        tabs(ui, doc, view);
-        ui.add_space(theme::GRID);
-        match view.evaluate.tab {
-            EvaluateTab::Classes => classes::classes_ui(ui, &analysis, view, out),
-            EvaluateTab::Curves => curves::curves_ui(ui, &analysis, &mut view.evaluate),
-            EvaluateTab::Confusion => confusion::confusion_ui(ui, &analysis, view, out),
-            EvaluateTab::Errors => errors::errors_ui(ui, doc, &analysis, view, out),
-            EvaluateTab::Suspects => suspects::suspects_ui(ui, &analysis, view, out),
-        }
-    });
+    let parts = &mut (doc, view, out);
+    judged::with_canvas(
+        ui,
+        "evaluate canvas",
+        parts,
+        |ui, (doc, view, out)| canvas_area_ui(ui, doc, view, loader, out),
+        |ui, (doc, view, out)| charts_ui(ui, doc, view, out),
+    );
+}
+
+/// The numbers beside or above the canvas.
+fn charts_ui(ui: &mut Ui, doc: &Document, view: &mut ViewState, out: &mut CommandQueue) {
+    let Some(analysis) = judged::analysed(ui, doc, view, out) else {
+        return;
+    };
+    numbers::settings_ui(ui, doc, &analysis, view, out);
+    numbers::numbers_ui(ui, &analysis);
+    ui.add_space(2.0 * theme::GRID);
+    tabs(ui, doc, view);
+    ui.add_space(theme::GRID);
+    match view.evaluate.tab {
+        EvaluateTab::Classes => classes::classes_ui(ui, &analysis, view, out),
+        EvaluateTab::Curves => curves::curves_ui(ui, &analysis, &mut view.evaluate),
+        EvaluateTab::Confusion => confusion::confusion_ui(ui, &analysis, view, out),
+        EvaluateTab::Errors => errors::errors_ui(ui, doc, &analysis, view, out),
+        EvaluateTab::Suspects => suspects::suspects_ui(ui, &analysis, view, out),
+    }
 }
 
 fn tabs(ui: &mut Ui, doc: &Document, view: &mut ViewState) {

@@ -314,7 +314,9 @@ impl Scatter<'_> {
 
 /// Whether Esc or Delete is meant for the plot: it has the focus, or the pointer is over it.
 fn asks_to_clear(ui: &Ui, response: &Response) -> bool {
-    let is_meant = response.has_focus() || response.hovered();
+    // What has the focus is meant first.
+    let is_free = || ui.memory(|memory| memory.focused().is_none());
+    let is_meant = response.has_focus() || (response.hovered() && is_free());
     is_meant && ui.input(|input| input.key_pressed(Key::Escape) || input.key_pressed(Key::Delete))
 }
 
