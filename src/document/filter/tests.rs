@@ -56,6 +56,8 @@ fn evaluation() -> EvaluationFields {
         fp: vec![Some(1), None, Some(3), Some(0)],
         misses: vec![Some(0), None, Some(2), Some(7)],
         ap: vec![Some(0.9), None, Some(0.1), Some(0.0)],
+        suspicions: Vec::new(),
+        annotation_suspicions: Vec::new(),
         statuses: vec![vec![
             Some(Status::TruePositive),
             Some(Status::FalsePositive),

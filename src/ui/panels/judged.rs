@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn figures_are_short() {
-        assert_eq!(figure(Some(0.4745)), ".475");
+        assert_eq!(figure(Some(0.4746)), ".475");
         assert_eq!(figure(Some(1.0)), "1.000");
         assert_eq!(figure(Some(0.0)), ".000");
         assert_eq!(figure(Some(-1.0)), "–");
