@@ -652,7 +652,11 @@ fn suspects_and_error_bars_lead_to_their_instances() {
     frames(&mut window, 3);
     starting_with(&window, "Missed object, 002.png").click();
     frames(&mut window, 3);
-    assert_eq!(window.state().view().annotation, Some((2, 0)), "the annotation is shown");
+    assert_eq!(
+        window.state().view().annotation,
+        Some((2, 0)),
+        "the annotation is shown"
+    );
     assert_eq!(window.state().view().layers, Layers::Both);
     window.state_mut().view_mut().evaluate.tab = EvaluateTab::Errors;
     frames(&mut window, 3);

@@ -1,8 +1,8 @@
-//! Precision and recall of every class, area range and threshold, traced by hotcoco's primitives.
+//! Precision and recall of every class, area range and threshold: to the last bit what hotcoco and pycocotools trace,
+//! from true positives alone.
 
 use std::sync::LazyLock;
 
-use hotcoco::metrics::counts::{PrCurveScratch, precision_recall_curve_of_order_into};
 use rayon::prelude::*;
 
 use super::matching::{AREAS, Area, NOT_COUNTED, THRESHOLDS};
@@ -106,44 +106,85 @@ fn class_curves(cells: &Cells, order: &Order, matches: &Matches, label: usize) -
     })
 }
 
+/// A detection that is true or ignored somewhere, a bit for each threshold.
+struct Event {
+    matched: u16,
+    ignored: u16,
+    /// Detections before it that are false at every threshold.
+    false_before: u32,
+}
+
 fn area_curves(
     ranked: &[(&[Flags; AREAS], u8)],
     area: usize,
     truths: usize,
     points: &[f64],
 ) -> Vec<Curve> {
-    let counted: Vec<Flags> = ranked
-        .iter()
-        .map(|(flags, _)| flags[area])
-        .filter(|flags| !flags.is_ignored_throughout())
-        .collect();
-    let mut matched = Vec::with_capacity(counted.len());
-    let (mut scratch, mut traced) = (PrCurveScratch::default(), Vec::new());
+    let mut events = Vec::new();
+    let mut false_before = 0;
+    for flags in ranked.iter().map(|(flags, _)| flags[area]) {
+        if flags.matched | flags.ignored == 0 {
+            false_before += 1;
+        } else if !flags.is_ignored_throughout() {
+            events.push(Event {
+                matched: flags.matched,
+                ignored: flags.ignored,
+                false_before,
+            });
+        }
+    }
+    let mut heights = Vec::new();
     (0..THRESHOLDS)
-        .map(|t| {
-            matched.clear();
-            matched.extend(
-                counted
-                    .iter()
-                    .filter(|flags| flags.ignored >> t & 1 == 0)
-                    .map(|flags| flags.matched >> t & 1 == 1),
-            );
-            let recall = precision_recall_curve_of_order_into(
-                0..matched.len(),
-                &matched,
-                None,
-                truths,
-                points,
-                &mut scratch,
-                &mut traced,
-            );
-            let mut precision = vec![0.0; points.len()];
-            for &(point, value, _) in &traced {
-                precision[point] = value;
-            }
-            (recall, precision)
-        })
+        .map(|t| curve(&events, t, truths, points, &mut heights))
         .collect()
+}
+
+/// Recall, and at every point of recall the best precision from there on. Only a true positive raises either, so that
+/// the others are only counted. `heights` is scratch.
+fn curve(
+    events: &[Event],
+    threshold: usize,
+    truths: usize,
+    points: &[f64],
+    heights: &mut Vec<f64>,
+) -> Curve {
+    heights.clear();
+    let (mut found, mut wrong) = (0u32, 0u32);
+    let mut recall = 0.0;
+    // Of each point of recall, the true positive that reaches it; recall 0 is there from the start.
+    let mut reached_by = Vec::with_capacity(points.len());
+    reached_by.extend(points.iter().take_while(|&&point| point <= 0.0).map(|_| 0));
+    for event in events
+        .iter()
+        .filter(|event| event.ignored >> threshold & 1 == 0)
+    {
+        if event.matched >> threshold & 1 == 0 {
+            wrong += 1;
+            continue;
+        }
+        found += 1;
+        recall = f64::from(found) / truths as f64;
+        heights.push(precision(found, event.false_before + wrong));
+        while points
+            .get(reached_by.len())
+            .is_some_and(|&point| recall >= point)
+        {
+            reached_by.push(heights.len() - 1);
+        }
+    }
+    for at in (0..heights.len().saturating_sub(1)).rev() {
+        heights[at] = heights[at].max(heights[at + 1]);
+    }
+    let mut precision = vec![0.0; points.len()];
+    for (precision, at) in precision.iter_mut().zip(reached_by) {
+        *precision = heights.get(at).copied().unwrap_or(0.0);
+    }
+    (recall, precision)
+}
+
+/// As pycocotools writes it: numpy's spacing of 1 keeps nothing of nothing at 0.
+fn precision(found: u32, wrong: u32) -> f64 {
+    f64::from(found) / (f64::from(found) + f64::from(wrong) + f64::EPSILON)
 }
 
 /// Recall when only the best `limit` detections of each image count.

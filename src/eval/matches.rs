@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::matching::{
-    AREAS, Area, CellMatch, IdPolicy, NOT_COUNTED, Selection, Setup, THRESHOLDS, candidates,
-    counted_detections, counted_truths, ignore, match_candidates,
+    AREAS, Area, IdPolicy, NOT_COUNTED, Selection, Setup, THRESHOLDS, candidates,
+    counted_detections, counted_truths, match_candidates, match_floors,
 };
 use super::{Cell, Cells, Order};
 
@@ -191,8 +191,8 @@ fn match_into(
         ranks[place(detection)] = rank;
     }
     let candidates = candidates(setup, &detections);
-    let of_all = of_one_kind(setup, &truths)
-        .then(|| match_candidates(setup, &detections, &candidates, &truths, Area::All));
+    let same_in_all = of_one_kind(setup, &truths)
+        .then(|| matched_throughout(setup, &detections, &candidates, &truths));
     let mut counts = [0; AREAS];
     for (a, area) in Area::ALL.into_iter().enumerate() {
         if candidates.is_empty() || truths.is_empty() {
@@ -201,10 +201,25 @@ fn match_into(
             });
             continue;
         }
-        let found = match &of_all {
-            Some(of_all) => in_range(setup, of_all, area),
-            None => match_candidates(setup, &detections, &candidates, &truths, area),
-        };
+        if let Some(matched) = &same_in_all {
+            let is_counted = setup.input.truths[truths[0] as usize].counts_in(area);
+            counts[a] = if is_counted { truths.len() as u32 } else { 0 };
+            for (&matched, &detection) in matched.iter().zip(&detections) {
+                let is_outside = !area.contains(setup.area_of(detection));
+                let without_match = if is_outside {
+                    !matched & ALL_THRESHOLDS
+                } else {
+                    0
+                };
+                let with_match = if is_counted { 0 } else { matched };
+                flags[place(detection)][a] = Flags {
+                    matched,
+                    ignored: with_match | without_match,
+                };
+            }
+            continue;
+        }
+        let found = match_candidates(setup, &detections, &candidates, &truths, area);
         counts[a] = found.counted_truths as u32;
         for (row, &detection) in detections.iter().enumerate() {
             let of_slot = &mut flags[place(detection)][a];
@@ -213,6 +228,43 @@ fn match_into(
         }
     }
     counts
+}
+
+/// Thresholds at which each detection has a match, where that is the same in every range.
+fn matched_throughout(
+    setup: &Setup<'_>,
+    detections: &[u32],
+    candidates: &[usize],
+    truths: &[u32],
+) -> Vec<u16> {
+    if let [truth] = truths {
+        return matched_with_one(setup, detections, candidates, *truth);
+    }
+    let found = match_candidates(setup, detections, candidates, truths, Area::All);
+    found.matched.iter().map(bits).collect()
+}
+
+/// A single ground truth goes, at each threshold, to the first detection that overlaps it enough.
+fn matched_with_one(
+    setup: &Setup<'_>,
+    detections: &[u32],
+    candidates: &[usize],
+    truth: u32,
+) -> Vec<u16> {
+    let mut matched = vec![0; detections.len()];
+    let mut free = ALL_THRESHOLDS;
+    for &row in candidates {
+        let pairs = setup.overlaps.of(detections[row] as usize);
+        let Ok(at) = pairs.binary_search_by_key(&truth, |pair| pair.truth) else {
+            continue;
+        };
+        let reached = |&(_, &floor): &(usize, &f64)| pairs[at].iou >= floor;
+        let floors = match_floors().iter().enumerate().take_while(reached);
+        let reached: u16 = floors.map(|(t, _)| 1 << t).sum();
+        matched[row] = reached & free;
+        free &= !reached;
+    }
+    matched
 }
 
 /// Whether the ground truths of a cell count in the same ranges and none is a crowd region. Then they are all counted or
@@ -233,18 +285,6 @@ fn of_one_kind(setup: &Setup<'_>, truths: &[u32]) -> bool {
             !is_crowd && rest.iter().all(|&truth| ranges(truth) == (false, counted))
         }
     }
-}
-
-/// The matches over all areas as another range counts them, where `of_one_kind` holds.
-fn in_range(setup: &Setup<'_>, of_all: &CellMatch, area: Area) -> CellMatch {
-    let counts = |&truth: &u32| setup.input.truths[truth as usize].counts_in(area);
-    let mut found = CellMatch {
-        counted_truths: of_all.truths.iter().filter(|truth| counts(truth)).count(),
-        ignored: vec![0; of_all.detections.len()],
-        ..of_all.clone()
-    };
-    ignore(setup, area, &mut found);
-    found
 }
 
 /// A cell in which nothing can match: only areas decide. Returns the ground truths that count.

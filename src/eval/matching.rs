@@ -213,6 +213,13 @@ pub(super) fn candidates(setup: &Setup<'_>, detections: &[u32]) -> Vec<usize> {
         .collect()
 }
 
+/// The IoU that a match needs at each threshold; a hair below it, as in pycocotools.
+pub(super) fn match_floors() -> &'static [f64; THRESHOLDS] {
+    static FLOORS: LazyLock<[f64; THRESHOLDS]> =
+        LazyLock::new(|| iou_thresholds().map(coco_match_floor));
+    &FLOORS
+}
+
 fn iou_floor() -> f64 {
     iou_thresholds().first().copied().unwrap_or(0.5)
 }
@@ -261,9 +268,8 @@ fn greedy(setup: &Setup<'_>, candidates: &[usize], found: &mut CellMatch) {
         rematchable: crowds.contains(&true).then_some(&crowds[..]),
         phase2_eligible: None,
     };
-    let floors = iou_thresholds().map(coco_match_floor);
     let (rows, counted) = (candidates.len(), found.counted_truths);
-    let matches = greedy_match_masked(&ious, rows, width, counted, masks, &floors);
+    let matches = greedy_match_masked(&ious, rows, width, counted, masks, match_floors());
     for (t, row) in matches.dt_gt.iter_rows().enumerate() {
         for (&index, truth) in candidates.iter().zip(row) {
             found.matched[index][t] = truth.and_then(|truth| u16::try_from(truth).ok());
@@ -272,7 +278,7 @@ fn greedy(setup: &Setup<'_>, candidates: &[usize], found: &mut CellMatch) {
 }
 
 /// A detection is ignored with its match; an unmatched one where its own area is out of range.
-pub(super) fn ignore(setup: &Setup<'_>, area: Area, found: &mut CellMatch) {
+fn ignore(setup: &Setup<'_>, area: Area, found: &mut CellMatch) {
     for (row, &detection) in found.detections.iter().enumerate() {
         let is_outside = !area.contains(setup.area_of(detection));
         for (t, truth) in found.matched[row].iter_mut().enumerate() {

@@ -8,6 +8,11 @@
 //!
 //! Axes: T IoU thresholds, E entries of the ranking, B resamples in blocks of `LANES`.
 
+#![allow(
+    unsafe_code,
+    reason = "lanes in wide registers where the processor has them"
+)]
+
 use rayon::prelude::*;
 
 use super::super::matching::THRESHOLDS;
@@ -32,7 +37,7 @@ struct Entry {
     ignored: u16,
 }
 
-/// A ranking of a set with its matches, ready to be resampled: all areas, all thresholds.
+/// A ranking of a set with its matches, ready to be resampled at all thresholds.
 #[derive(Debug)]
 pub struct RankedSet {
     classes: Vec<RankedClass>,
@@ -42,11 +47,22 @@ impl RankedSet {
     /// Gathers a ranking from the matches that were made with it. `is_counted` tells which ground truths take part
     /// and are not ignored, as `counted_truths` gives them.
     pub fn new(cells: &Cells, order: &Order, matches: &Matches, is_counted: &[bool]) -> Self {
+        Self::of_area(cells, order, matches, is_counted, Area::All)
+    }
+
+    /// The same of one range of areas; `is_counted` is that of the range.
+    pub fn of_area(
+        cells: &Cells,
+        order: &Order,
+        matches: &Matches,
+        is_counted: &[bool],
+        area: Area,
+    ) -> Self {
         let classes = (0..cells.of_class.len())
             .into_par_iter()
             .map(|label| RankedClass {
                 truths: truths_of(cells, label, is_counted),
-                entries: entries_of(cells, order, matches, label),
+                entries: entries_of(cells, order, matches, label, area),
             })
             .collect();
         Self { classes }
@@ -55,6 +71,11 @@ impl RankedSet {
 
 /// Which ground truths are no crowd and take part, by position: what AP over all areas counts.
 pub fn counted_truths(input: &EvalInput, selection: &super::super::Selection) -> Vec<bool> {
+    counted_in(input, selection, Area::All)
+}
+
+/// The same of a range of areas.
+pub fn counted_in(input: &EvalInput, selection: &super::super::Selection, area: Area) -> Vec<bool> {
     let is_in = |list: &Option<Vec<bool>>, at: usize| {
         list.as_ref()
             .is_none_or(|list| list.get(at).copied().unwrap_or(false))
@@ -63,7 +84,7 @@ pub fn counted_truths(input: &EvalInput, selection: &super::super::Selection) ->
     truths
         .map(|(position, truth)| {
             !truth.is_crowd
-                && Area::All.contains(truth.area)
+                && area.contains(truth.area)
                 && is_in(&selection.truths, position)
                 && is_in(&selection.images, truth.image as usize)
         })
@@ -83,12 +104,19 @@ fn truths_of(cells: &Cells, label: usize, is_counted: &[bool]) -> Vec<(u32, u32)
         .collect()
 }
 
-fn entries_of(cells: &Cells, order: &Order, matches: &Matches, label: usize) -> Vec<Entry> {
+fn entries_of(
+    cells: &Cells,
+    order: &Order,
+    matches: &Matches,
+    label: usize,
+    area: Area,
+) -> Vec<Entry> {
     let slots = order.of_class(cells, label).iter();
     let counted = slots.filter(|&&slot| matches.rank_in_cell[slot as usize] != NOT_COUNTED);
     let mut entries: Vec<Entry> = counted
+        .filter(|&&slot| !matches.flags[slot as usize][area as usize].is_ignored_throughout())
         .map(|&slot| {
-            let flags = matches.flags[slot as usize][Area::All as usize];
+            let flags = matches.flags[slot as usize][area as usize];
             let cell = cells.cell_of[slot as usize] as usize;
             Entry {
                 image: cells.list[cell].image,
@@ -249,6 +277,34 @@ fn precision_sums(
     table: &PointTable,
     events: &mut Vec<Event>,
 ) -> [f64; LANES] {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has what the function is compiled for.
+        return unsafe { precision_sums_avx2(entries, weights, table, events) };
+    }
+    precision_sums_in_lanes(entries, weights, table, events)
+}
+
+/// The same in registers twice as wide.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn precision_sums_avx2(
+    entries: &[Entry],
+    weights: &[[u8; LANES]],
+    table: &PointTable,
+    events: &mut Vec<Event>,
+) -> [f64; LANES] {
+    precision_sums_in_lanes(entries, weights, table, events)
+}
+
+// Inlined with all it calls: what stays a function of its own is compiled for the oldest processor.
+#[inline(always)]
+fn precision_sums_in_lanes(
+    entries: &[Entry],
+    weights: &[[u8; LANES]],
+    table: &PointTable,
+    events: &mut Vec<Event>,
+) -> [f64; LANES] {
     let mut counted = [0i32; LANES];
     let mut found = [[0i32; LANES]; THRESHOLDS];
     let mut ignored = [[0i32; LANES]; THRESHOLDS];
@@ -285,12 +341,14 @@ fn precision_sums(
 
 // Wrapping, because a check for overflow would keep the lanes from being added side by side. A count stays below 255 times
 // the detections of a class.
+#[inline(always)]
 fn add(total: &mut [i32; LANES], weight: &[u8; LANES]) {
     for (total, &weight) in total.iter_mut().zip(weight) {
         *total = total.wrapping_add(i32::from(weight));
     }
 }
 
+#[inline(always)]
 fn subtract(total: &mut [i32; LANES], weight: &[u8; LANES]) {
     for (total, &weight) in total.iter_mut().zip(weight) {
         *total = total.wrapping_sub(i32::from(weight));
@@ -323,6 +381,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Passes a true positive. Points that the entries before it do not reach have their precision now.
+    #[inline(always)]
     fn pass(&mut self, counted: &[i32; LANES], weight: &[u8; LANES], sums: &mut [f64; LANES]) {
         raise(&mut self.best, &self.found, counted, &self.ignored);
         subtract(&mut self.found, weight);
@@ -351,6 +410,7 @@ impl<'a> Walk<'a> {
 const STRIDE: usize = 8;
 
 /// Precision as pycocotools writes it: the smallest number keeps nothing of nothing at 0.
+#[inline(always)]
 fn raise(
     best: &mut [f64; LANES],
     found: &[i32; LANES],

@@ -4,9 +4,9 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::super::{Area, Curves, Matches, Selection, Setup, accumulate};
-use super::bootstrap::{ApSamples, RankedSet, counted_truths, resampled_aps};
+use super::bootstrap::{ApSamples, RankedSet, counted_in, counted_truths, resampled_aps};
 use super::rankings::{Ranked, Ranking, Rankings, restricted};
-use super::resample::{Interval, Weights};
+use super::resample::{Interval, LANES, Weights};
 use super::{Absent, Options};
 
 /// AP by every ranking, on all selected images and on the half on which nothing was fitted.
@@ -61,6 +61,8 @@ pub struct Aps {
     pub medium: Option<f64>,
     /// Large masks.
     pub large: Option<f64>,
+    /// Intervals of small, medium and large masks, of fewer resamples; only in the table of all images.
+    pub size_intervals: [Option<Interval>; 3],
     /// Classes with ground truth.
     pub per_class: Vec<ClassAp>,
 }
@@ -122,8 +124,13 @@ pub fn headroom(
     };
     let recalibration = rankings.recalibration.as_ref().ok();
     Some(Headroom {
-        all: table.of(is_selected, None)?,
-        test_half: table.of(&rankings.is_test, Some(&rankings.is_test))?,
+        all: table.of(is_selected, None, options.resamples)?,
+        // Half of the images tell half as much.
+        test_half: table.of(
+            &rankings.is_test,
+            Some(&rankings.is_test),
+            (options.resamples / 2).max(LANES.min(options.resamples)),
+        )?,
         recalibration: recalibration.map(|maps| RecalibrationCurves {
             precision_of_score: maps.first.precision.corners().collect(),
             measured_iou_of_mask_iou: maps.first.measured_iou.corners().collect(),
@@ -147,7 +154,7 @@ struct Judged {
 
 impl Tables<'_> {
     /// The table of the images `drawn`; `restrict` where the matches hold more than these.
-    fn of(&self, drawn: &[bool], restrict: Option<&[bool]>) -> Option<ApTable> {
+    fn of(&self, drawn: &[bool], restrict: Option<&[bool]>, resamples: usize) -> Option<ApTable> {
         let is_counted = counted_truths(self.setup.input, self.selection);
         let judge = |ranked: &Ranked| self.judge(ranked, restrict, &is_counted);
         let judged: Vec<Result<Judged, &Absent>> = Ranking::ALL
@@ -155,7 +162,12 @@ impl Tables<'_> {
             .map(|&ranking| self.rankings.get(ranking).map(judge))
             .collect();
         let sets: Vec<&RankedSet> = judged.iter().flatten().map(|judged| &judged.set).collect();
-        let weights = Weights::draw(drawn, self.options.resamples, self.options.seed);
+        let weights = Weights::draw(drawn, resamples, self.options.seed);
+        let sizes = match restrict {
+            None => self.size_intervals(drawn)?,
+            Some(_) => Vec::new(),
+        };
+        let mut sizes = sizes.into_iter();
         let mut samples = resampled_aps(&sets, &weights, self.keep_going)?.into_iter();
         let by_score = judged.first().and_then(|first| first.as_ref().ok());
         let mut baseline: Option<(&Curves, ApSamples)> = None;
@@ -174,7 +186,9 @@ impl Tables<'_> {
                         curves_of_score: curves,
                         samples_of_score: of_score,
                     };
-                    (Some(self.aps(&pair)), None)
+                    let mut aps = self.aps(&pair);
+                    aps.size_intervals = sizes.next().unwrap_or_default();
+                    (Some(aps), None)
                 }
                 Err(reason) => (None, Some(reason.0.clone())),
             };
@@ -186,9 +200,35 @@ impl Tables<'_> {
         }
         Some(ApTable {
             images: drawn.iter().filter(|&&drawn| drawn).count(),
-            resamples: self.options.resamples,
+            resamples,
             rankings: rows,
         })
+    }
+
+    /// Of each ranking that there is, the intervals of small, medium and large masks.
+    fn size_intervals(&self, drawn: &[bool]) -> Option<Vec<[Option<Interval>; 3]>> {
+        let rankings: Vec<&Ranked> = (Ranking::ALL.iter())
+            .filter_map(|&ranking| self.rankings.get(ranking).ok())
+            .collect();
+        let weights = Weights::draw(drawn, LANES.min(self.options.resamples), self.options.seed);
+        let mut intervals = vec![[None; 3]; rankings.len()];
+        for (place, area) in [Area::Small, Area::Medium, Area::Large]
+            .into_iter()
+            .enumerate()
+        {
+            let is_counted = counted_in(self.setup.input, self.selection, area);
+            let set = |ranked: &&Ranked| {
+                let (order, matches) = (&ranked.order, &ranked.matches);
+                RankedSet::of_area(self.setup.cells, order, matches, &is_counted, area)
+            };
+            let sets: Vec<RankedSet> = rankings.par_iter().map(set).collect();
+            let sets: Vec<&RankedSet> = sets.iter().collect();
+            let samples = resampled_aps(&sets, &weights, self.keep_going)?;
+            for (interval, samples) in intervals.iter_mut().zip(samples) {
+                interval[place] = Interval::of(samples.all);
+            }
+        }
+        Some(intervals)
     }
 
     fn judge(&self, ranked: &Ranked, restrict: Option<&[bool]>, is_counted: &[bool]) -> Judged {
@@ -229,6 +269,7 @@ impl Tables<'_> {
             small: existing(pair.curves.ap(Area::Small)),
             medium: existing(pair.curves.ap(Area::Medium)),
             large: existing(pair.curves.ap(Area::Large)),
+            size_intervals: [None; 3],
             per_class,
         }
     }

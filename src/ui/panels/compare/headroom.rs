@@ -64,9 +64,11 @@ pub fn bars_ui(
     out: &mut CommandQueue,
 ) {
     let c = theme::colours(ui);
-    let intervals = match shown.part == Part::All {
-        true => format!(", 95 % intervals of {} resamples", table.resamples),
-        false => String::new(),
+    let has_intervals = table.rankings.iter().any(|row| ap(row, shown).1.is_some());
+    let intervals = match (has_intervals, shown.part) {
+        (false, _) => String::new(),
+        (true, Part::All) => format!(", 95 % intervals of {} resamples", table.resamples),
+        (true, _) => ", 95 % intervals".to_owned(),
     };
     let images = widgets::thousands(table.images);
     let heading = format!("Ranking headroom · mask AP of {images} images{intervals}");
@@ -146,11 +148,12 @@ fn ap(row: &RankingAp, shown: &HeadroomView) -> (Option<f64>, Option<Interval>) 
         },
     };
     let [small, medium, large] = sizes;
+    let of_all = |at: usize| aps.size_intervals[at].filter(|_| shown.class.is_none());
     match shown.part {
         Part::All => (all.map(|it| it.ap), all.and_then(|it| it.interval)),
-        Part::Small => (small, None),
-        Part::Medium => (medium, None),
-        Part::Large => (large, None),
+        Part::Small => (small, of_all(0)),
+        Part::Medium => (medium, of_all(1)),
+        Part::Large => (large, of_all(2)),
     }
 }
 
