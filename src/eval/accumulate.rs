@@ -82,28 +82,45 @@ fn class_curves(cells: &Cells, order: &Order, matches: &Matches, label: usize) -
     if truths.iter().all(|&count| count == 0) {
         return None;
     }
-    let ranked: Vec<(&[Flags; AREAS], u8)> = order
-        .of_class(cells, label)
-        .iter()
-        .map(|&slot| {
-            let slot = slot as usize;
-            (&matches.flags[slot], matches.rank_in_cell[slot])
-        })
-        .filter(|&(_, rank)| rank != NOT_COUNTED)
-        .collect();
+    // One walk over flags that lie apart in memory; all else is of what it gathers.
+    let mut events: [Events; AREAS] = Default::default();
+    let mut first = [[0u32; THRESHOLDS]; LIMITS.len()];
+    for &slot in order.of_class(cells, label) {
+        let slot = slot as usize;
+        let rank = matches.rank_in_cell[slot];
+        if rank == NOT_COUNTED {
+            continue;
+        }
+        let flags = matches.flags[slot];
+        for (events, flags) in events.iter_mut().zip(flags) {
+            events.add(flags);
+        }
+        let positive = flags[Area::All as usize].true_positive();
+        for (found, limit) in first.iter_mut().zip(LIMITS) {
+            if positive != 0 && rank < limit {
+                add_bits(found, positive);
+            }
+        }
+    }
     let points = recall_points();
     let areas: Vec<_> = (0..AREAS)
         .into_par_iter()
         .map(|area| {
             let count = truths[area] as usize;
-            (count > 0).then(|| area_curves(&ranked, area, count, points))
+            (count > 0).then(|| events[area].curves(count, points))
         })
         .collect();
+    let recall = |found: [u32; THRESHOLDS]| found.map(|it| f64::from(it) / f64::from(truths[0]));
     Some(ClassFound {
         areas: areas.try_into().unwrap_or_default(),
-        at_most: (truths[0] > 0)
-            .then(|| LIMITS.map(|limit| recall_within(&ranked, limit, truths[0]))),
+        at_most: (truths[0] > 0).then(|| first.map(recall)),
     })
+}
+
+fn add_bits(found: &mut [u32; THRESHOLDS], bits: u16) {
+    for (t, found) in found.iter_mut().enumerate() {
+        *found += u32::from(bits >> t & 1);
+    }
 }
 
 /// A detection that is true or ignored somewhere, a bit for each threshold.
@@ -114,29 +131,33 @@ struct Event {
     false_before: u32,
 }
 
-fn area_curves(
-    ranked: &[(&[Flags; AREAS], u8)],
-    area: usize,
-    truths: usize,
-    points: &[f64],
-) -> Vec<Curve> {
-    let mut events = Vec::new();
-    let mut false_before = 0;
-    for flags in ranked.iter().map(|(flags, _)| flags[area]) {
+/// The detections of a class as one range of areas counts them, best first.
+#[derive(Default)]
+struct Events {
+    list: Vec<Event>,
+    false_so_far: u32,
+}
+
+impl Events {
+    fn add(&mut self, flags: Flags) {
         if flags.matched | flags.ignored == 0 {
-            false_before += 1;
+            self.false_so_far += 1;
         } else if !flags.is_ignored_throughout() {
-            events.push(Event {
+            self.list.push(Event {
                 matched: flags.matched,
                 ignored: flags.ignored,
-                false_before,
+                false_before: self.false_so_far,
             });
         }
     }
-    let mut heights = Vec::new();
-    (0..THRESHOLDS)
-        .map(|t| curve(&events, t, truths, points, &mut heights))
-        .collect()
+
+    /// By threshold.
+    fn curves(&self, truths: usize, points: &[f64]) -> Vec<Curve> {
+        let mut heights = Vec::new();
+        (0..THRESHOLDS)
+            .map(|t| curve(&self.list, t, truths, points, &mut heights))
+            .collect()
+    }
 }
 
 /// Recall, and at every point of recall the best precision from there on. Only a true positive raises either, so that
@@ -185,18 +206,6 @@ fn curve(
 /// As pycocotools writes it: numpy's spacing of 1 keeps nothing of nothing at 0.
 fn precision(found: u32, wrong: u32) -> f64 {
     f64::from(found) / (f64::from(found) + f64::from(wrong) + f64::EPSILON)
-}
-
-/// Recall when only the best `limit` detections of each image count.
-fn recall_within(ranked: &[(&[Flags; AREAS], u8)], limit: u8, truths: u32) -> [f64; THRESHOLDS] {
-    let mut found = [0u32; THRESHOLDS];
-    for (flags, _) in ranked.iter().filter(|(_, rank)| *rank < limit) {
-        let positive = flags[0].true_positive();
-        for (t, found) in found.iter_mut().enumerate() {
-            *found += u32::from(positive >> t & 1);
-        }
-    }
-    found.map(|found| f64::from(found) / f64::from(truths))
 }
 
 impl Curves {

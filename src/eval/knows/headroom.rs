@@ -125,11 +125,11 @@ pub fn headroom(
     let recalibration = rankings.recalibration.as_ref().ok();
     Some(Headroom {
         all: table.of(is_selected, None, options.resamples)?,
-        // Half of the images tell half as much.
+        // Half of the images tell less, whatever they are resampled.
         test_half: table.of(
             &rankings.is_test,
             Some(&rankings.is_test),
-            (options.resamples / 2).max(LANES.min(options.resamples)),
+            LANES.min(options.resamples),
         )?,
         recalibration: recalibration.map(|maps| RecalibrationCurves {
             precision_of_score: maps.first.precision.corners().collect(),

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 /// Resamples that one pass counts side by side.
 pub const LANES: usize = 64;
-/// Resamples unless told otherwise: four blocks.
-pub const RESAMPLES: usize = 4 * LANES;
+/// Resamples unless told otherwise: three blocks.
+pub const RESAMPLES: usize = 3 * LANES;
 /// Share of the resamples below and above a 95 % interval.
 const TAIL: f64 = 0.025;
 
