@@ -138,10 +138,9 @@ impl Default for CloudView {
     }
 }
 
-/// What another chart picked, or the points of the images that pass the filter, or those of the selected image.
+/// What another chart picked, or the points of the images that pass the filter.
 struct Bright {
     generation: u64,
-    image: Option<usize>,
     picked: Option<Arc<Picked>>,
     of: Arc<Evaluation>,
     flags: Option<Vec<u64>>,
@@ -242,7 +241,6 @@ impl CloudView {
 
     fn renew_bright(&mut self, view: &ViewState, evaluation: &Arc<Evaluation>) {
         let generation = view.filter.generation();
-        let image = view.image;
         let is_ours = |picked: &&Arc<Picked>| {
             self.picked
                 .as_ref()
@@ -255,10 +253,7 @@ impl CloudView {
                 (None, None) => true,
                 _ => false,
             };
-            same_picked
-                && it.generation == generation
-                && it.image == image
-                && Arc::ptr_eq(&it.of, evaluation)
+            same_picked && it.generation == generation && Arc::ptr_eq(&it.of, evaluation)
         });
         if is_known {
             return;
@@ -267,11 +262,10 @@ impl CloudView {
         let flags = match picked {
             Some(picked) => Some(picked_flags(evaluation, picked)),
             None if view.passing.len() < all => Some(image_flags(evaluation, &view.passing)),
-            None => image.map(|image| image_flags(evaluation, &[image])),
+            None => None,
         };
         self.bright = Some(Bright {
             generation,
-            image,
             picked: picked.cloned(),
             of: Arc::clone(evaluation),
             flags,

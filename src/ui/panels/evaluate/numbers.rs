@@ -97,8 +97,8 @@ fn left_out(ui: &mut Ui, analysis: &Analysis) {
 pub fn numbers_ui(ui: &mut Ui, analysis: &Analysis) {
     let evaluation = &analysis.evaluation;
     let comparison = analysis.comparison.as_deref();
-    // The names take the first column; twelve share the rest.
-    let width = ((ui.available_width() - 52.0) / 12.0 - 4.0).clamp(36.0, 120.0);
+    // The names and the twelve share the width.
+    let width = (ui.available_width() / 13.0 - 4.0).clamp(36.0, 120.0);
     Grid::new("coco numbers")
         .num_columns(13)
         .min_col_width(width)
