@@ -50,6 +50,8 @@ pub struct Shell {
     /// A widget had the focus at the end of the last frame: Esc, which takes it away, does no more then.
     pub had_focus: bool,
     was_opening: bool,
+    /// The set that is being opened shows its images already.
+    was_shown: bool,
     /// A path that was picked by the command line, opened in the first frame.
     pub first: Option<PathBuf>,
     /// Predictions of the command line, attached when its set is open.
@@ -74,6 +76,7 @@ impl Shell {
             seen: None,
             had_focus: false,
             was_opening: false,
+            was_shown: false,
             first: None,
             first_predictions: None,
             first_second: None,
@@ -99,15 +102,17 @@ impl Shell {
     /// What changed about the open set since the last frame.
     pub fn opened(&mut self, doc: &Document) -> Opened {
         let is_opening = doc.opening().is_some();
-        let ended = self.was_opening && !is_opening;
-        self.was_opening = is_opening;
+        let awaits = doc.awaits_annotations();
+        // A set whose images came first was new then, not when its annotations followed.
+        let is_new = !self.was_shown && (awaits || (self.was_opening && !is_opening));
+        (self.was_opening, self.was_shown) = (is_opening, awaits);
         let now = doc
             .source()
             .map(|source| (source.clone(), doc.images().len()));
         if now != self.seen {
             self.seen = now;
             Opened::Another
-        } else if ended {
+        } else if is_new {
             Opened::Again
         } else {
             Opened::Unchanged

@@ -119,7 +119,15 @@ pub struct SidesView {
     pub change: Change,
     /// What orders them.
     pub order: Order,
-    lines: Option<(Arc<Comparison>, (Change, Order), Vec<Line>)>,
+    made: Option<Made>,
+}
+
+/// The rows, while nothing changes.
+struct Made {
+    of: Arc<Comparison>,
+    change: Change,
+    order: Order,
+    lines: Vec<Line>,
 }
 
 /// Deltas and differences, or how to get them, in the rest of `ui`.
@@ -263,16 +271,21 @@ fn list(
         let unchanged = widgets::thousands(comparison.difference.unchanged);
         ui.weak(format!("unchanged {unchanged}"));
     });
-    let wanted = (shown.change, shown.order);
-    let is_made = |(of, made, _): &(Arc<Comparison>, (Change, Order), Vec<Line>)| {
-        Arc::ptr_eq(of, comparison) && *made == wanted
+    let is_made = |made: &Made| {
+        Arc::ptr_eq(&made.of, comparison)
+            && (made.change, made.order) == (shown.change, shown.order)
     };
-    if !shown.lines.as_ref().is_some_and(is_made) {
+    if !shown.made.as_ref().is_some_and(is_made) {
         let mut lines = lines(comparison, evaluation, shown.change);
         shown.order.sort(&mut lines);
-        shown.lines = Some((Arc::clone(comparison), wanted, lines));
+        shown.made = Some(Made {
+            of: Arc::clone(comparison),
+            change: shown.change,
+            order: shown.order,
+            lines,
+        });
     }
-    let Some((_, (change, _), lines)) = &shown.lines else {
+    let Some(Made { change, lines, .. }) = &shown.made else {
         return;
     };
     if lines.is_empty() {
