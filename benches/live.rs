@@ -84,6 +84,24 @@ fn main() {
         }),
     );
     report(
+        "another filter",
+        [
+            "size = small",
+            "class = person",
+            "score > 0.3",
+            "area < 50^2",
+        ]
+        .map(|filter| {
+            evaluated(
+                &mut doc,
+                &EvalSettings {
+                    filter: Some(filter.into()),
+                    ..settings.clone()
+                },
+            )
+        }),
+    );
+    report(
         "another ranking, first",
         RankBy::ALL.map(|rank_by| {
             evaluated(

@@ -53,6 +53,16 @@ struct Attached {
     notes: Vec<String>,
 }
 
+/// The first names and how many more there are.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
+    }
+}
+
 /// A file, or the pair of a prefix.
 fn read_file(path: &Path) -> Result<PredictionFile, CocoError> {
     if path.is_file() {
@@ -274,8 +284,10 @@ impl Document {
             remarks.push(format!("{count} images of the file are not in this set"));
         }
         if !attached.unknown.is_empty() {
-            let names = attached.unknown.join(", ");
-            remarks.push(format!("classes that the set does not have: {names}"));
+            remarks.push(format!(
+                "classes that the set does not have: {}",
+                some_of(&attached.unknown)
+            ));
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let notice = match remarks.as_slice() {

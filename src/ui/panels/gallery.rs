@@ -282,9 +282,6 @@ fn badges(ui: &Ui, rect: Rect, image: &ImageEntry, summary: &Summary) {
 /// AP at the lower left, false positives and misses at the lower right.
 fn judged_badges(ui: &Ui, rect: Rect, judged: Judged) {
     let bottom = rect.bottom() - BADGE_INSET - BADGE;
-    let ap = format!("AP {}", super::judged::figure(judged.ap));
-    let left = pos2(rect.left() + BADGE_INSET, bottom);
-    badge(ui, left, 0.0, &ap, colour::LABEL_TEXT);
     let mut end = rect.right() - BADGE_INSET;
     let wrong = [
         (judged.misses, "FN", colour::MISSED),
@@ -294,6 +291,23 @@ fn judged_badges(ui: &Ui, rect: Rect, judged: Judged) {
         let text = format!("{} {name}", widgets::thousands(count as usize));
         end = badge(ui, pos2(end, bottom), 1.0, &text, colour).left() - BADGE_INSET;
     }
+    let left = rect.left() + BADGE_INSET;
+    let ap = super::judged::figure(judged.ap);
+    let named = format!("AP {ap}");
+    // In a narrow cell the number alone.
+    let text = match left + badge_width(ui, &named) <= end {
+        true => named,
+        false => ap,
+    };
+    badge(ui, pos2(left, bottom), 0.0, &text, colour::LABEL_TEXT);
+}
+
+/// Width of a badge's plate.
+fn badge_width(ui: &Ui, text: &str) -> f32 {
+    let font = FontId::proportional(theme::SMALL - 1.0);
+    let painter = ui.painter();
+    let galley = painter.layout_no_wrap(text.to_owned(), font, colour::LABEL_TEXT);
+    galley.size().x + 10.0
 }
 
 /// Text on a dark plate; `align` 0 stands right of `at`, 1 left of it. Returns the plate.

@@ -309,7 +309,7 @@ impl CloudView {
             margins: ui.available_width() > 420.0,
             noun: ["instance", "instances"],
             describe: Some(&describe),
-            empty: empty(axes),
+            empty: empty(axes, cloud.points.is_empty()),
         };
         let response = plot.show(ui, &mut self.scatter);
         match response.event {
@@ -354,12 +354,13 @@ fn label(region: &Region, count: usize, axes: [Quantity; 2]) -> String {
     format!("{} with {}", widgets::thousands(count), region.text(&axes))
 }
 
-fn empty([x, y]: [Quantity; 2]) -> &'static str {
-    match [x, y].contains(&Quantity::MaskIou) {
+fn empty(axes: [Quantity; 2], is_without: bool) -> &'static str {
+    match axes.contains(&Quantity::MaskIou) {
+        _ if is_without => "No prediction takes part: none is of a class and an image of this set",
         true => {
             "No prediction has a mask IoU: choose other axes, or predictions of a model with a mask-IoU head"
         }
-        false => "There are no predictions to show",
+        false => "No prediction has both numbers",
     }
 }
 
