@@ -722,7 +722,7 @@ fn the_health_report_of_the_set_is_shown() {
             Some(maskscope::document::health::Health::Ready(_))
         )
     });
-    assert!(said(&window, "1 annotations are left out"));
+    assert!(said(&window, "1 annotation is left out"));
     assert!(said(
         &window,
         "Annotations of images that the set does not have"

@@ -276,10 +276,14 @@ impl App {
             .size_range(240.0..=most.max(240.0))
             .resizable(true)
             .frame(side)
-            .show(ui, |ui| match workspace {
-                Workspace::Browse => panels::inspector_ui(ui, doc, view, out),
-                Workspace::Compare => panels::compare::compare_right_ui(ui, doc, view, out),
-                Workspace::Evaluate => panels::evaluate::evaluate_right_ui(ui, doc, view, out),
+            .show(ui, |ui| {
+                // What has little to say must not make the panel narrower.
+                ui.set_min_width(ui.available_width());
+                match workspace {
+                    Workspace::Browse => panels::inspector_ui(ui, doc, view, out),
+                    Workspace::Compare => panels::compare::compare_right_ui(ui, doc, view, out),
+                    Workspace::Evaluate => panels::evaluate::evaluate_right_ui(ui, doc, view, out),
+                }
             });
         memory.inspector = inspector.response.rect.width();
         egui::CentralPanel::default()

@@ -60,6 +60,7 @@ fn summary(ui: &mut Ui, report: &Report) {
     ui.label(text);
     let (text, colour) = match report.left_out {
         0 => ("No annotation is left out".to_owned(), c.weak),
+        1 => ("1 annotation is left out".to_owned(), c.error),
         many => (
             format!("{} annotations are left out", thousands(many)),
             c.error,
