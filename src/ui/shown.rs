@@ -8,7 +8,7 @@ use super::canvas::InstanceSet;
 use super::view::ViewState;
 use crate::document::ranking::{RankBy, ranked};
 use crate::document::{Document, Truth, TruthState};
-use crate::structures::{ClassTable, Detection};
+use crate::structures::{ClassTable, Detection, is_same};
 
 /// Images whose packed instances are kept: the selected one and those it was reached from.
 const KEPT_SETS: usize = 16;
@@ -113,8 +113,8 @@ struct Key {
 impl Key {
     fn is(&self, other: &Self) -> bool {
         self.image == other.image
-            && same(&self.detections, &other.detections)
-            && same(&self.truth, &other.truth)
+            && is_same(self.detections.as_ref(), other.detections.as_ref())
+            && is_same(self.truth.as_ref(), other.truth.as_ref())
             && (self.rank_by, self.threshold) == (other.rank_by, other.threshold)
     }
 
@@ -124,14 +124,6 @@ impl Key {
             (None, Some(truth)) => (0..truth.shapes.len()).collect(),
             (None, None) => Vec::new(),
         }
-    }
-}
-
-fn same<T>(a: &Option<Arc<T>>, b: &Option<Arc<T>>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-        (None, None) => true,
-        _ => false,
     }
 }
 

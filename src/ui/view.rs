@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::evaluation::EvalSettings;
 use crate::document::filter::{GalleryFilter, ImageQuery};
 use crate::document::ranking::RankBy;
+use crate::structures::is_same;
 use crate::ui::canvas::{CanvasView, OverlayStyle};
 use crate::ui::panels::compare::CompareView;
 use crate::ui::panels::evaluate::EvaluateView;
@@ -132,11 +133,7 @@ impl ViewState {
     pub fn renew_gallery(&mut self) {
         let generation = self.filter.generation();
         let is_made = self.gallery_of.as_ref().is_some_and(|(of, picked)| {
-            let same = match (picked, &self.picked) {
-                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-                (None, None) => true,
-                _ => false,
-            };
+            let same = is_same(picked.as_ref(), self.picked.as_ref());
             *of == generation && same
         });
         if is_made {

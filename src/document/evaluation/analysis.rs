@@ -16,6 +16,7 @@ use crate::eval::{
     Kind, SuspectKind, TruthStatus, knows,
 };
 use crate::query::{Status, Suspicion};
+use crate::structures::is_same;
 
 /// A slider asks for many evaluations in a row: analysis begins when none came for so long.
 const QUIET: Duration = Duration::from_millis(150);
@@ -100,11 +101,7 @@ impl Analyst {
     /// Asks for the analysis of an evaluation, and of its differences to a second one, unless it was the last asked.
     pub fn ask(&mut self, evaluation: &Arc<Evaluation>, second: Option<&Arc<Evaluation>>) {
         let is_asked = self.asked.as_ref().is_some_and(|(a, b)| {
-            let same_second = match (b, second) {
-                (Some(b), Some(second)) => Arc::ptr_eq(b, second),
-                (None, None) => true,
-                _ => false,
-            };
+            let same_second = is_same(b.as_ref(), second);
             Arc::ptr_eq(a, evaluation) && same_second
         });
         if is_asked {

@@ -7,6 +7,7 @@ use egui::{Color32, Ui};
 
 use crate::document::eval::{Candidate, DetectionStatus};
 use crate::document::evaluation::{Analysis, Evaluation};
+use crate::structures::is_same;
 use crate::ui::colour;
 use crate::ui::command::{Command, CommandQueue};
 use crate::ui::panels::judged;
@@ -248,12 +249,9 @@ impl CloudView {
         };
         let picked = view.picked.as_ref().filter(|picked| !is_ours(picked));
         let is_known = self.bright.as_ref().is_some_and(|it| {
-            let same_picked = match (&it.picked, picked) {
-                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-                (None, None) => true,
-                _ => false,
-            };
-            same_picked && it.generation == generation && Arc::ptr_eq(&it.of, evaluation)
+            is_same(it.picked.as_ref(), picked)
+                && it.generation == generation
+                && Arc::ptr_eq(&it.of, evaluation)
         });
         if is_known {
             return;

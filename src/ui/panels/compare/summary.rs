@@ -8,6 +8,7 @@ use egui::{Align2, FontId, Id, Sense, Ui, pos2, vec2};
 use super::cloud::{Quantity, detections_of};
 use crate::document::eval::{DetectionStatus, ErrorKind, SuspectKind};
 use crate::document::evaluation::Analysis;
+use crate::structures::is_same;
 use crate::ui::command::{Command, CommandQueue};
 use crate::ui::panels::judged;
 use crate::ui::panels::parts::{bar, text};
@@ -37,12 +38,8 @@ pub struct Summary {
 
 impl Summary {
     fn is_of(&self, analysis: &Analysis, picked: Option<&Arc<Picked>>) -> bool {
-        let same_picked = match (&self.picked, picked) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            (None, None) => true,
-            _ => false,
-        };
-        same_picked && Arc::ptr_eq(&self.analysis.diagnosis, &analysis.diagnosis)
+        is_same(self.picked.as_ref(), picked)
+            && Arc::ptr_eq(&self.analysis.diagnosis, &analysis.diagnosis)
     }
 
     fn new(analysis: &Analysis, picked: Option<&Arc<Picked>>) -> Self {

@@ -6,6 +6,7 @@ use egui::{Align2, FontId, Id, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use crate::document::eval::{Area, Kind};
 use crate::document::evaluation::Analysis;
+use crate::structures::is_same;
 use crate::ui::command::{Command, CommandQueue};
 use crate::ui::panels::judged::{self, figure, signed};
 use crate::ui::panels::parts::{bar, text};
@@ -191,11 +192,7 @@ impl ClassesView {
     fn renew(&mut self, analysis: &Analysis, kind: Kind) {
         let sort = (self.sort, self.descending);
         let is_made = self.lines.as_ref().is_some_and(|made| {
-            let same = match (&made.of.comparison, &analysis.comparison) {
-                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-                (None, None) => true,
-                _ => false,
-            };
+            let same = is_same(made.of.comparison.as_ref(), analysis.comparison.as_ref());
             same && Arc::ptr_eq(&made.of.evaluation, &analysis.evaluation)
                 && made.kind == kind
                 && made.sort == sort

@@ -8,6 +8,7 @@ use super::EvaluateView;
 use super::classes::kind_choice;
 use crate::document::eval::{Area, Curves, Kind, recall_points};
 use crate::document::evaluation::{Analysis, Evaluation};
+use crate::structures::is_same;
 use crate::ui::panels::parts::choice;
 use crate::ui::plot::{Axis, Lines, LinesState, Series};
 use crate::ui::{icons, theme};
@@ -91,11 +92,7 @@ impl CurvesView {
     fn renew(&mut self, analysis: &Analysis, kind: Kind) {
         let second = analysis.comparison.as_ref().map(|it| &it.second);
         let is_made = self.made.as_ref().is_some_and(|made| {
-            let same = match (&made.second, second) {
-                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-                (None, None) => true,
-                _ => false,
-            };
+            let same = is_same(made.second.as_ref(), second);
             same && Arc::ptr_eq(&made.of, &analysis.evaluation)
                 && made.kind == kind
                 && made.class == self.class
