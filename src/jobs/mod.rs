@@ -15,6 +15,7 @@ pub mod model;
 mod queue;
 pub mod sets;
 pub mod synth;
+pub mod train;
 
 pub use error::JobError;
 pub use memory::peak_memory;

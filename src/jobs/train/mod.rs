@@ -1,0 +1,3 @@
+//! Training runs: their folder, and what is written into it for people, the window and a resumed run.
+
+pub mod records;
