@@ -31,6 +31,7 @@ mod panels;
 mod plot;
 mod query;
 mod support;
+mod training;
 #[cfg(feature = "gui")]
 mod ui;
 mod weights;

@@ -2,7 +2,7 @@
 //!
 //! Axes: N images or RoIs, C channels, H and W.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::host;
@@ -37,7 +37,7 @@ impl MaxPool2d {
 /// (N,C,H,W) -> (N,C,H',W'), the largest value under each window; NaN wins over every number, so that it is noticed.
 ///
 /// # Errors
-/// A tensor that is not 4-D and f32; a window of no size; a backward pass.
+/// A tensor that is not 4-D and f32; a window of no size.
 pub fn max_pool2d(x: &Tensor, pool: MaxPool2d) -> Result<Tensor> {
     if pool.kernel == 0 || pool.stride == 0 {
         bail!("max_pool2d: kernel and stride must be positive, got {pool:?}");
@@ -64,6 +64,28 @@ impl CustomOp1 for MaxPool2d {
         }
         let shape = Shape::from((n, c, out_height, out_width));
         Ok((CpuStorage::F32(output), shape))
+    }
+
+    /// The gradient of a window goes to its largest value, the first in reading order among equal ones (as in PyTorch).
+    fn bwd(&self, x: &Tensor, _result: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let (_, _, height, width) = x.dims4()?;
+        let (_, _, out_height, out_width) = gradient.dims4()?;
+        let gradient = gradient.contiguous()?;
+        let mut dx = vec![0.0; x.elem_count()];
+        if !dx.is_empty() && out_height * out_width > 0 {
+            host::with_values(x, self.name(), |x| {
+                host::with_values(&gradient, self.name(), |gradient| {
+                    dx.par_chunks_mut(height * width)
+                        .zip(x.par_chunks(height * width))
+                        .zip(gradient.par_chunks(out_height * out_width))
+                        .for_each(|((dx, plane), gradient)| {
+                            self.spread_plane(dx, plane, gradient, (height, width), out_width);
+                        });
+                    Ok(())
+                })
+            })?;
+        }
+        Ok(Some(Tensor::from_vec(dx, x.shape(), &Device::Cpu)?))
     }
 }
 
@@ -95,6 +117,34 @@ impl MaxPool2d {
     }
 }
 
+impl MaxPool2d {
+    fn spread_plane(
+        &self,
+        dx: &mut [f32],
+        plane: &[f32],
+        gradient: &[f32],
+        (height, width): (usize, usize),
+        out_width: usize,
+    ) {
+        for (y, row) in gradient.chunks_exact(out_width).enumerate() {
+            let (top, bottom) = self.window(y, height);
+            for (x, &gradient) in row.iter().enumerate() {
+                let (left, right) = self.window(x, width);
+                let (mut largest, mut at) = (f32::NEG_INFINITY, top * width + left);
+                for row in top..bottom {
+                    for column in left..right {
+                        let value = plane[row * width + column];
+                        if value > largest || value.is_nan() {
+                            (largest, at) = (value, row * width + column);
+                        }
+                    }
+                }
+                dx[at] += gradient;
+            }
+        }
+    }
+}
+
 fn larger(a: f32, b: f32) -> f32 {
     if b > a || b.is_nan() { b } else { a }
 }
@@ -102,7 +152,6 @@ fn larger(a: f32, b: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
 
     fn pool(rows: &[[f32; 5]], kernel: usize, stride: usize, padding: usize) -> Vec<Vec<f32>> {
         let flat = rows.concat();
@@ -145,18 +194,5 @@ mod tests {
         rows[1][1] = f32::NAN;
         let y = pool(&rows, 3, 2, 1);
         assert!(y[0][0].is_nan() && y[1][1].is_nan() && y[1][2] == -0.5);
-    }
-
-    #[test]
-    fn the_backward_pass_is_refused() {
-        let x =
-            candle_core::Var::ones((1, 1, 4, 4), candle_core::DType::F32, &Device::Cpu).unwrap();
-        let pool = MaxPool2d {
-            kernel: 2,
-            stride: 2,
-            padding: 0,
-        };
-        let y = max_pool2d(x.as_tensor(), pool).unwrap().sum_all().unwrap();
-        assert!(y.backward().is_err());
     }
 }

@@ -1,14 +1,20 @@
 //! What candle lacks. The CPU path of each op is its specification.
 
+mod batch_norm;
 pub mod conv2d;
+mod gemm;
 mod host;
+pub mod losses;
 mod max_pool;
 pub mod nms;
 pub mod paste;
+mod residual;
 pub mod roi_align;
 mod sigmoid;
 mod upsample;
 
+pub use batch_norm::{BatchNorm, BatchStatistics, batch_statistics};
 pub use max_pool::{MaxPool2d, max_pool2d};
+pub use residual::add_relu;
 pub use sigmoid::{sigmoid, sigmoid_tensor};
 pub use upsample::add_upsampled;

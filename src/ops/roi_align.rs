@@ -6,7 +6,7 @@
 //! cell is `Σ_y wy·(Σ_x wx·map[y,x])`: one short list of weights per cell and axis, computed once per RoI, serves all
 //! channels, and the cost does not grow with the number of samples.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::host;
@@ -33,7 +33,8 @@ pub struct RoiAlign {
 /// `map` (N,C,H,W) and `rois` (R,5), rows of image index, x1, y1, x2, y2 -> (R,C,h,w).
 ///
 /// # Errors
-/// Other shapes or types than f32; a RoI that is not finite or names an image that is not there; a backward pass.
+/// Other shapes or types than f32; a RoI that is not finite or names an image that is not there.
+/// The map has a gradient, the RoIs have none.
 pub fn roi_align(map: &Tensor, rois: &Tensor, align: RoiAlign) -> Result<Tensor> {
     map.contiguous()?.apply_op2(&rois.contiguous()?, align)
 }
@@ -74,6 +75,45 @@ impl CustomOp2 for RoiAlign {
         }
         let shape = Shape::from((r, c, self.out_height, self.out_width));
         Ok((CpuStorage::F32(output), shape))
+    }
+
+    /// Every cell of a RoI gives its gradient to the cells of the map by their weights, channel by channel and RoI by RoI,
+    /// so that the order of sums is always the same.
+    fn bwd(
+        &self,
+        map: &Tensor,
+        rois: &Tensor,
+        _result: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (n, c, height, width) = map.dims4()?;
+        let cells = self.out_height * self.out_width;
+        let gradient = gradient.contiguous()?;
+        let rois = rois.to_vec2::<f32>()?;
+        let mut taps = Vec::with_capacity(rois.len());
+        for roi in &rois {
+            let image = image_index(roi[0], n)?;
+            taps.push((image, self.rows(roi, height)?, self.columns(roi, width)?));
+        }
+        let mut dmap = vec![0.0; map.elem_count()];
+        if !dmap.is_empty() && cells > 0 {
+            host::with_values(&gradient, self.name(), |gradient| {
+                // (N,C,H,W) -> N·C planes
+                let planes = dmap.par_chunks_mut(height * width).enumerate();
+                planes.for_each(|(index, plane)| {
+                    let (image, channel) = (index / c, index % c);
+                    for (roi, (of, rows, columns)) in taps.iter().enumerate() {
+                        if *of == image {
+                            let from = &gradient[(roi * c + channel) * cells..][..cells];
+                            spread(from, rows, columns, width, plane);
+                        }
+                    }
+                });
+                Ok(())
+            })?;
+        }
+        let dmap = Tensor::from_vec(dmap, map.shape(), &Device::Cpu)?;
+        Ok((Some(dmap), None))
     }
 }
 
@@ -238,6 +278,30 @@ fn pool(features: &[f32], width: usize, rows: &Taps, columns: &Taps, out: &mut [
                     let run = &blended[first - left..][..weights.len()];
                     *value = run.iter().zip(weights).map(|(a, b)| a * b).sum();
                 }
+            }
+        }
+    }
+}
+
+/// The transpose of `pool` for one channel: `gradient` (h,w) -> added to `plane` (H,W).
+fn spread(gradient: &[f32], rows: &Taps, columns: &Taps, width: usize, plane: &mut [f32]) {
+    let (left, right) = columns.extent();
+    let mut blended = vec![0.0; right - left]; // one output row over the columns of the map
+    for ((top, weights), gradient) in rows.runs().zip(gradient.chunks_exact(columns.bins.len())) {
+        if weights.is_empty() {
+            continue;
+        }
+        blended.fill(0.0);
+        for ((first, weights), &value) in columns.runs().zip(gradient) {
+            let run = blended.iter_mut().skip(first.saturating_sub(left));
+            for (sum, &weight) in run.zip(weights) {
+                *sum += weight * value;
+            }
+        }
+        for (row, &weight) in (top..).zip(weights) {
+            let target = &mut plane[row * width + left..row * width + right];
+            for (sum, &value) in target.iter_mut().zip(&blended) {
+                *sum += weight * value;
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Axes: N images, C channels, H and W.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::host;
@@ -11,7 +11,7 @@ use super::host;
 /// Source row of row r is `min(⌊r·(h/H)⌋, h−1)` with the ratio in f32; columns alike.
 ///
 /// # Errors
-/// Tensors that are not 4-D and f32, or differ in N or C; a backward pass.
+/// Tensors that are not 4-D and f32, or differ in N or C.
 pub fn add_upsampled(fine: &Tensor, coarse: &Tensor) -> Result<Tensor> {
     fine.contiguous()?
         .apply_op2(&coarse.contiguous()?, AddUpsampled)
@@ -54,6 +54,39 @@ impl CustomOp2 for AddUpsampled {
         }
         Ok((CpuStorage::F32(output), fine_layout.shape().clone()))
     }
+
+    /// The sum hands its gradient on to `fine`; a cell of `coarse` gets the sum over the cells it was copied to.
+    fn bwd(
+        &self,
+        fine: &Tensor,
+        coarse: &Tensor,
+        _result: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let gradient = gradient.contiguous()?;
+        let (_, _, height, width) = fine.dims4()?;
+        let (_, _, coarse_height, coarse_width) = coarse.dims4()?;
+        let rows = nearest(height, coarse_height);
+        let columns = nearest(width, coarse_width);
+        let mut sums = vec![0.0; coarse.elem_count()];
+        host::with_values(&gradient, self.name(), |gradient| {
+            sums.par_chunks_mut(coarse_height * coarse_width)
+                .zip(gradient.par_chunks((height * width).max(1)))
+                .for_each(|(sums, plane)| sum_plane(sums, plane, &rows, &columns, coarse_width));
+            Ok(())
+        })?;
+        let of_coarse = Tensor::from_vec(sums, coarse.shape(), &Device::Cpu)?;
+        Ok((Some(gradient), Some(of_coarse)))
+    }
+}
+
+fn sum_plane(sums: &mut [f32], plane: &[f32], rows: &[usize], columns: &[usize], width: usize) {
+    for (values, &row) in plane.chunks_exact(columns.len()).zip(rows) {
+        let target = &mut sums[row * width..][..width];
+        for (&value, &column) in values.iter().zip(columns) {
+            target[column] += value;
+        }
+    }
 }
 
 fn add_plane(out: &mut [f32], plane: &[f32], rows: &[usize], columns: &[usize], width: usize) {
@@ -76,7 +109,7 @@ fn nearest(output: usize, input: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{DType, Device};
+    use candle_core::DType;
 
     #[test]
     fn even_sizes_double() {

@@ -16,6 +16,7 @@ use op::{Frozen, Kind, Layer, Prepared, Trainable};
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod backward;
 mod gather;
 mod kernel;
 mod linear;
@@ -31,6 +32,7 @@ mod simd;
 mod tests;
 mod tiles;
 mod transform;
+mod weights;
 mod winograd;
 
 /// What follows the sum.

@@ -1,9 +1,8 @@
 //! The layers as operations of candle's graph, and the choice of the path.
 //!
-//! Gradients: none yet. Every input that may want one is an argument of its operation, so that a backward pass reaches
-//! `bwd` and fails there with `BackwardNotSupported` (the default of candle's traits) instead of leaving a parameter
-//! silently untrained. Gradients belong into the `bwd` of `Trainable` (x, weight, bias) and of `Frozen` (x, and the
-//! residual: its weights want none).
+//! Every input that may want a gradient is an argument of its operation. `Trainable` has one for each (`backward`).
+//! `Frozen` has none: only the first stages of a backbone are frozen, and nothing before them is trained. A backward pass
+//! that reaches it fails with `BackwardNotSupported` instead of leaving a parameter silently untrained.
 
 use std::sync::{Arc, OnceLock};
 
@@ -315,5 +314,17 @@ impl CustomOp3 for Trainable {
             .0
             .run(Isa::best(), x, weights, &Prepared::default(), None)?;
         Ok((CpuStorage::F32(out), shape))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        result: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let found = self.0.backward((x, weight, bias), result, gradient)?;
+        Ok((found.x, found.weight, found.bias))
     }
 }

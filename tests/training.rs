@@ -1,0 +1,3 @@
+//! Training: gradients of every operation, the parts of a step, runs and their files.
+
+mod gradients;
