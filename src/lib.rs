@@ -21,6 +21,8 @@ pub mod model;
 
 pub mod data;
 
+pub mod train;
+
 pub mod jobs;
 
 pub mod document;

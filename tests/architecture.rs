@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "jobs",
         &[
             "eval",
+            "train",
             "model",
             "weights",
             "data",
@@ -28,6 +29,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "structures",
             "alloc",
         ],
+    ),
+    (
+        "train",
+        &["model", "ops", "weights", "config", "structures"],
     ),
     ("model", &["ops", "weights", "config", "structures"]),
     ("weights", &["config", "structures"]),
@@ -44,7 +49,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Crates that only these layers may name.
 const FENCES: &[(&str, &[&str])] = &[
-    ("candle_core", &["jobs", "model", "ops", "weights"]),
+    ("candle_core", &["jobs", "train", "model", "ops", "weights"]),
     ("hotcoco", &["coco", "eval"]),
     ("egui", &["ui"]),
     ("eframe", &["ui"]),

@@ -1,3 +1,4 @@
 //! Training: gradients of every operation, the parts of a step, runs and their files.
 
+mod golden;
 mod gradients;

@@ -4,20 +4,19 @@
 
 use candle_core::Tensor;
 
-use super::box_head::DetectedBox;
+use super::ModelError;
 use super::params::{ConvShape, Params};
-use super::{ModelError, label_tensor};
 use crate::config::Config;
 use crate::ops::conv2d::{Activation, Conv2d, Deconv2x2};
 
-/// Convolutions, a deconvolution, and the last layer kept as rows, one a class.
+/// Convolutions, a deconvolution, and the last layer as rows, one a class.
 #[derive(Debug, Clone)]
 pub struct MaskHead {
     convs: Vec<Conv2d>,
     upsample: Deconv2x2,
-    /// (C,1,M)
+    /// (C,M,1,1)
     logit_rows: Tensor,
-    /// (C,1,1)
+    /// (C)
     logit_biases: Tensor,
 }
 
@@ -50,29 +49,27 @@ impl MaskHead {
                 channels,
                 Activation::Relu,
             )?,
-            logit_rows: rows.reshape((classes, 1, channels))?, // (C,M,1,1) -> (C,1,M)
-            logit_biases: biases.reshape((classes, 1, 1))?,
+            logit_rows: rows,
+            logit_biases: biases,
         })
     }
 
-    /// (R,F,14,14) and the detections they belong to -> (R,28,28) logits, each of the detection's own class.
+    /// (R,F,14,14) and labels (R) -> (R,28,28) logits, each of the RoI's own class.
     ///
     /// # Errors
     /// A label that the model does not have; a failed tensor operation.
-    pub fn forward(
-        &self,
-        features: &Tensor,
-        detections: &[DetectedBox],
-    ) -> Result<Tensor, ModelError> {
+    pub fn forward(&self, features: &Tensor, labels: &Tensor) -> Result<Tensor, ModelError> {
         let mut x = features.clone();
         for conv in &self.convs {
             x = conv.forward(&x)?;
         }
         let x = self.upsample.forward(&x)?; // (R,M,28,28)
         let (r, channels, height, width) = x.dims4()?;
-        let labels = label_tensor(detections, x.device())?;
-        let rows = self.logit_rows.index_select(&labels, 0)?; // (R,1,M): a row of the last layer each
-        let biases = self.logit_biases.index_select(&labels, 0)?;
+        // A row of the last layer each: (C,M,1,1) -> (R,M,1,1) -> (R,1,M)
+        let rows = self.logit_rows.index_select(labels, 0)?;
+        let rows = rows.reshape((r, 1, channels))?;
+        let biases = self.logit_biases.index_select(labels, 0)?;
+        let biases = biases.reshape((r, 1, 1))?;
         let logits = rows.matmul(&x.reshape((r, channels, height * width))?)?; // (R,1,S·S)
         Ok(logits.broadcast_add(&biases)?.reshape((r, height, width))?)
     }

@@ -4,9 +4,8 @@
 
 use candle_core::{D, Tensor};
 
-use super::box_head::DetectedBox;
+use super::ModelError;
 use super::params::{ConvShape, Params};
-use super::{ModelError, label_tensor};
 use crate::config::Config;
 use crate::ops::conv2d::{Activation, Conv2d, Linear};
 use crate::ops::{MaxPool2d, max_pool2d};
@@ -73,7 +72,7 @@ impl MaskIouHead {
         Ok(self.output.forward(&x)?)
     }
 
-    /// As `forward`, for the class of each detection only: (R).
+    /// As `forward`, for the class of each RoI only: labels (R) -> (R).
     ///
     /// # Errors
     /// A label that the model does not have; a failed tensor operation.
@@ -81,10 +80,10 @@ impl MaskIouHead {
         &self,
         features: &Tensor,
         masks: &Tensor,
-        detections: &[DetectedBox],
+        labels: &Tensor,
     ) -> Result<Tensor, ModelError> {
         let every_class = self.forward(features, masks)?;
-        let labels = label_tensor(detections, every_class.device())?.unsqueeze(1)?;
-        Ok(every_class.gather(&labels, D::Minus1)?.squeeze(1)?) // (R,C) -> (R)
+        let column = labels.unsqueeze(1)?;
+        Ok(every_class.gather(&column, D::Minus1)?.squeeze(1)?) // (R,C) -> (R)
     }
 }

@@ -5,9 +5,11 @@
 pub mod anchors;
 pub mod box_coder;
 pub mod box_head;
+mod conv_norm;
 pub mod fpn;
 pub mod mask_head;
 pub mod mask_iou_head;
+mod parameters;
 mod params;
 pub mod pooler;
 pub mod postprocess;
@@ -16,7 +18,7 @@ pub mod rpn;
 
 use candle_core::{Device, Tensor};
 
-use crate::config::{Proposals as ProposalRules, TestRcnn};
+use crate::config::{Config, Dialect, Proposals as ProposalRules, TestRcnn};
 use crate::ops::sigmoid_tensor;
 use crate::structures::{Detection, ImageTransform};
 use crate::weights::{IouHead, LoadedCheckpoint, WeightsError};
@@ -24,11 +26,13 @@ use box_head::{BoxHead, DetectedBox};
 use fpn::Fpn;
 use mask_head::MaskHead;
 use mask_iou_head::MaskIouHead;
-use params::Params;
+use params::{Params, Source};
 use pooler::{ImageRoi, RoiPooler};
 use postprocess::{MaskedBox, to_image};
 use resnet::ResNet;
 use rpn::RpnHead;
+
+pub use parameters::ParameterSet;
 
 /// Detections per pass through the mask heads: about 300 MB of activations at full size.
 const MASK_CHUNK: usize = 128;
@@ -100,12 +104,41 @@ impl Detector {
     /// # Errors
     /// A missing, misshapen or damaged weight.
     pub fn new(checkpoint: &LoadedCheckpoint, device: &Device) -> Result<Self, ModelError> {
-        let (config, dialect) = (&checkpoint.config, checkpoint.dialect);
+        let config = &checkpoint.config;
         let params = &Params {
-            weights: &checkpoint.weights,
-            device,
+            source: Source::Checkpoint(&checkpoint.weights, device),
             sums: params::sums(config.neck.fpn.out_channels),
         };
+        Self::build(params, config, checkpoint.dialect, checkpoint.iou_head)
+    }
+
+    /// The network of `config` on tensors in training: its layers see every update.
+    ///
+    /// # Errors
+    /// A tensor that `config` needs and `set` lacks.
+    pub fn trainable(
+        set: &ParameterSet,
+        config: &Config,
+        dialect: Dialect,
+    ) -> Result<Self, ModelError> {
+        let params = &Params {
+            source: Source::Training(set),
+            sums: params::sums(config.neck.fpn.out_channels),
+        };
+        let iou_head = if config.mask_iou_head.loss_iou.loss_weight > 0.0 {
+            IouHead::Trained
+        } else {
+            IouHead::Untrained
+        };
+        Self::build(params, config, dialect, iou_head)
+    }
+
+    fn build(
+        params: &Params<'_>,
+        config: &Config,
+        dialect: Dialect,
+        iou_head: IouHead,
+    ) -> Result<Self, ModelError> {
         Ok(Self {
             backbone: ResNet::new(params, &config.backbone)?,
             fpn: Fpn::new(params, &config.neck.fpn)?,
@@ -113,7 +146,7 @@ impl Detector {
             box_head: BoxHead::new(params, config, dialect)?,
             mask_pooler: RoiPooler::new(&config.mask_roi),
             mask_head: MaskHead::new(params, config)?,
-            mask_iou_head: match checkpoint.iou_head {
+            mask_iou_head: match iou_head {
                 IouHead::Trained => Some(MaskIouHead::new(params, config)?),
                 IouHead::Untrained => None,
             },
@@ -175,10 +208,11 @@ impl Detector {
         };
         let rois: Vec<ImageRoi> = found.iter().map(roi).collect();
         let features = self.mask_pooler.pool(pyramid, &rois)?;
-        let masks = sigmoid_tensor(&self.mask_head.forward(&features, found)?)?;
+        let labels = label_tensor(found.iter().map(|found| found.label), features.device())?;
+        let masks = sigmoid_tensor(&self.mask_head.forward(&features, &labels)?)?;
         let ious = match &self.mask_iou_head {
             Some(head) => head
-                .score(&features, &masks, found)?
+                .score(&features, &masks, &labels)?
                 .to_vec1::<f32>()?
                 .into_iter()
                 .map(Some)
@@ -223,8 +257,15 @@ fn check_input(input: &InputBatch) -> Result<(), ModelError> {
     }
 }
 
-/// Labels of detections as indices for candle: (R).
-fn label_tensor(detections: &[DetectedBox], device: &Device) -> candle_core::Result<Tensor> {
-    let labels: Vec<u32> = detections.iter().map(|found| found.label as u32).collect();
-    Tensor::from_vec(labels, detections.len(), device)
+/// Labels as indices for candle: (R), u32.
+///
+/// # Errors
+/// A failed copy to the device.
+pub fn label_tensor(
+    labels: impl IntoIterator<Item = usize>,
+    device: &Device,
+) -> candle_core::Result<Tensor> {
+    let labels: Vec<u32> = labels.into_iter().map(|label| label as u32).collect();
+    let count = labels.len();
+    Tensor::from_vec(labels, count, device)
 }

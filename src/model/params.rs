@@ -1,10 +1,13 @@
-//! Takes layers out of a checkpoint: by name, with their shape checked and frozen BatchNorm folded in.
+//! Takes layers out of a checkpoint, or of the tensors in training: by name, with their shape checked and frozen
+//! BatchNorm folded in.
 //!
 //! Axes: O output and I input channels, k side of a kernel.
 
 use candle_core::{Device, Tensor};
 
 use super::ModelError;
+use super::conv_norm::{BatchNormLayer, ConvNorm};
+use super::parameters::ParameterSet;
 use crate::ops::conv2d::{Activation, Conv2d, Deconv2x2, Linear, Sums};
 use crate::weights::Weights;
 
@@ -48,10 +51,18 @@ pub(super) fn padding(kernel: usize) -> usize {
     kernel / 2
 }
 
-/// The tensors of a checkpoint on their way into layers.
+/// Where layers get their tensors from.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// A checkpoint: nothing changes any more.
+    Checkpoint(&'a Weights, &'a Device),
+    /// Tensors in training, shared with the optimiser.
+    Training(&'a ParameterSet),
+}
+
+/// Tensors on their way into layers.
 pub(super) struct Params<'a> {
-    pub(super) weights: &'a Weights,
-    pub(super) device: &'a Device,
+    pub(super) source: Source<'a>,
     pub(super) sums: Sums,
 }
 
@@ -76,12 +87,12 @@ impl Params<'_> {
         shape: ConvShape,
         activation: Activation,
     ) -> Result<Conv2d, ModelError> {
-        let weight = self.values(&format!("{name}.weight"), &shape.weight())?;
-        let bias = self.values(&format!("{name}.bias"), &[shape.outputs])?;
+        let weight = self.tensor(&format!("{name}.weight"), &shape.weight())?;
+        let bias = self.tensor(&format!("{name}.bias"), &[shape.outputs])?;
         self.conv_from(weight, bias, shape, activation)
     }
 
-    /// A convolution without bias followed by the frozen BatchNorm `norm`, as one convolution:
+    /// A convolution without bias followed by the BatchNorm `norm`. A frozen one becomes part of the convolution:
     /// `y = (conv(x) − μ)·k + β` with `k = γ/√(σ² + ε)`.
     pub(super) fn conv_norm(
         &self,
@@ -89,22 +100,58 @@ impl Params<'_> {
         norm: &str,
         shape: ConvShape,
         activation: Activation,
-    ) -> Result<Conv2d, ModelError> {
-        let mut weight = self.values(&format!("{conv}.weight"), &shape.weight())?;
+    ) -> Result<ConvNorm, ModelError> {
+        let weight_name = format!("{conv}.weight");
+        if let Source::Training(set) = self.source
+            && set.batch_norm(norm)
+        {
+            let weight = set.tensor(&weight_name, &shape.weight())?;
+            let bias = Tensor::zeros(shape.outputs, weight.dtype(), weight.device())?;
+            let conv = self.conv_from(weight, bias, shape, Activation::None)?;
+            return Ok(ConvNorm::separate(
+                conv,
+                batch_norm(set, norm, shape.outputs)?,
+                activation,
+            ));
+        }
         let statistic = |part| self.values(&format!("{norm}.{part}"), &[shape.outputs]);
         let (gamma, beta) = (statistic("weight")?, statistic("bias")?);
         let (mean, variance) = (statistic("running_mean")?, statistic("running_var")?);
-        let mut bias = Vec::with_capacity(shape.outputs);
-        let kernel_len = weight.len() / shape.outputs.max(1);
-        for (output, row) in weight.chunks_exact_mut(kernel_len.max(1)).enumerate() {
+        let (mut scale, mut bias) = (Vec::new(), Vec::new());
+        for output in 0..shape.outputs {
             let deviation = (f64::from(variance[output]) + BATCH_NORM_EPSILON).sqrt();
-            let scale = f64::from(gamma[output]) / deviation;
-            for value in row {
-                *value = (f64::from(*value) * scale) as f32;
-            }
-            bias.push((f64::from(beta[output]) - f64::from(mean[output]) * scale) as f32);
+            let k = f64::from(gamma[output]) / deviation;
+            bias.push((f64::from(beta[output]) - f64::from(mean[output]) * k) as f32);
+            scale.push(k);
         }
-        self.conv_from(weight, bias, shape, activation)
+        let bias = Tensor::from_vec(bias, shape.outputs, self.device())?;
+        let weight = self.tensor(&weight_name, &shape.weight())?;
+        let conv = if weight.track_op() {
+            let scale = scale.iter().map(|&k| k as f32);
+            let scale = Tensor::from_iter(scale, self.device())?;
+            self.conv_from(weight, bias, shape, activation)?
+                .with_scale(scale)?
+        } else {
+            self.conv_from(
+                self.scaled(&weight_name, &scale, shape)?,
+                bias,
+                shape,
+                activation,
+            )?
+        };
+        Ok(ConvNorm::folded(conv, activation))
+    }
+
+    /// A weight (O,I,k,k) with the rows of each output scaled, rounded once.
+    fn scaled(&self, name: &str, scale: &[f64], shape: ConvShape) -> Result<Tensor, ModelError> {
+        let mut weight = self.values(name, &shape.weight())?;
+        let kernel_len = weight.len() / shape.outputs.max(1);
+        for (row, k) in weight.chunks_exact_mut(kernel_len.max(1)).zip(scale) {
+            for value in row {
+                *value = (f64::from(*value) * k) as f32;
+            }
+        }
+        Ok(Tensor::from_vec(weight, &shape.weight(), self.device())?)
     }
 
     /// A fully connected layer with `{name}.weight` (O,I) and `{name}.bias` (O).
@@ -135,30 +182,59 @@ impl Params<'_> {
 
     /// One tensor on the device.
     pub(super) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
-        let values = self.values(name, shape)?;
-        Ok(Tensor::from_vec(values, shape, self.device)?)
+        match self.source {
+            Source::Training(set) => set.tensor(name, shape),
+            Source::Checkpoint(..) => {
+                let values = self.values(name, shape)?;
+                Ok(Tensor::from_vec(values, shape, self.device())?)
+            }
+        }
+    }
+
+    fn device(&self) -> &Device {
+        match self.source {
+            Source::Checkpoint(_, device) => device,
+            Source::Training(set) => set.device(),
+        }
     }
 
     fn conv_from(
         &self,
-        weight: Vec<f32>,
-        bias: Vec<f32>,
+        weight: Tensor,
+        bias: Tensor,
         shape: ConvShape,
         activation: Activation,
     ) -> Result<Conv2d, ModelError> {
-        let weight = Tensor::from_vec(weight, &shape.weight(), self.device)?;
-        let bias = Tensor::from_vec(bias, shape.outputs, self.device)?;
         let padding = padding(shape.kernel);
         let conv = Conv2d::new(weight, bias, shape.stride, padding, activation)?;
         Ok(conv.with_sums(self.sums)?)
     }
 
     fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
-        let values = self.weights.values(name, shape)?;
+        let values = match self.source {
+            Source::Checkpoint(weights, _) => weights.values(name, shape)?,
+            Source::Training(set) => set.tensor(name, shape)?.flatten_all()?.to_vec1()?,
+        };
         if values.iter().all(|value| value.is_finite()) {
             Ok(values)
         } else {
             Err(ModelError::BrokenWeight { name: name.into() })
         }
     }
+}
+
+fn batch_norm(
+    set: &ParameterSet,
+    norm: &str,
+    channels: usize,
+) -> Result<BatchNormLayer, ModelError> {
+    let tensor = |part: &str| set.tensor(&format!("{norm}.{part}"), &[channels]);
+    let statistic = |part: &str| set.statistic(&format!("{norm}.{part}"), channels);
+    Ok(BatchNormLayer {
+        gamma: tensor("weight")?,
+        beta: tensor("bias")?,
+        running_mean: statistic("running_mean")?,
+        running_variance: statistic("running_var")?,
+        epsilon: BATCH_NORM_EPSILON,
+    })
 }

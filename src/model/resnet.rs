@@ -1,13 +1,14 @@
-//! The backbone: a ResNet of bottleneck blocks with frozen BatchNorm.
+//! The backbone: a ResNet of bottleneck blocks with BatchNorm.
 //!
 //! Axes: N images, H and W of the input; C2..C5 have strides 4, 8, 16, 32.
 
 use candle_core::Tensor;
 
 use super::ModelError;
+use super::conv_norm::ConvNorm;
 use super::params::{ConvShape, Params, padding};
 use crate::config::{Backbone, Style};
-use crate::ops::conv2d::{Activation, Conv2d};
+use crate::ops::conv2d::Activation;
 use crate::ops::{MaxPool2d, max_pool2d};
 
 const EXPANSION: usize = 4; // output channels of a bottleneck per channel of its 3×3
@@ -17,7 +18,7 @@ const STEM_POOL: usize = 3;
 /// ResNet-50, -101, -152 or tiny.
 #[derive(Debug, Clone)]
 pub struct ResNet {
-    stem: Conv2d,
+    stem: ConvNorm,
     stages: Vec<Vec<Bottleneck>>,
     out_indices: Vec<usize>,
 }
@@ -84,10 +85,10 @@ impl ResNet {
 /// 1×1, 3×3, 1×1 with a shortcut; the last ReLU is fused with the sum.
 #[derive(Debug, Clone)]
 struct Bottleneck {
-    conv1: Conv2d,
-    conv2: Conv2d,
-    conv3: Conv2d,
-    projection: Option<Conv2d>,
+    conv1: ConvNorm,
+    conv2: ConvNorm,
+    conv3: ConvNorm,
+    projection: Option<ConvNorm>,
 }
 
 struct BottleneckShape {

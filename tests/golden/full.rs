@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use maskscope::config::{Config, Dialect};
-use maskscope::model::Detector;
 use maskscope::model::box_head::DetectedBox;
 use maskscope::model::pooler::ImageRoi;
 use maskscope::model::postprocess::{MaskedBox, to_image};
 use maskscope::model::rpn::{Proposals, RpnLevel};
+use maskscope::model::{Detector, label_tensor};
 use maskscope::structures::{BoxXyxy, ClassTable, ImageTransform, Size};
 use maskscope::weights::formula::{formula_input, formula_weights};
 use maskscope::weights::{IouHead, LoadedCheckpoint};
@@ -299,7 +299,9 @@ impl Heads<'_> {
         let boxes: Vec<_> = found.iter().map(|found| found.bbox).collect();
         let pooler = &self.detector.mask_pooler;
         let features = pooler.pool(self.pyramid, &rois(&boxes)).unwrap();
-        let logits = self.detector.mask_head.forward(&features, &found).unwrap();
+        let labels = found.iter().map(|found| found.label);
+        let labels = label_tensor(labels, &Device::Cpu).unwrap();
+        let logits = self.detector.mask_head.forward(&features, &labels).unwrap();
         let logits = logits.flatten_from(1).unwrap().to_vec2::<f32>().unwrap();
         for ((_, index), logits) in first.into_iter().zip(logits) {
             let part = format!("mask_logits {index}");

@@ -1,10 +1,10 @@
 //! The heads, each from the stored boxes that it starts with.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use maskscope::config::Dialect;
-use maskscope::model::Detector;
 use maskscope::model::box_head::{BoxOutputs, DetectedBox};
 use maskscope::model::pooler::ImageRoi;
+use maskscope::model::{Detector, label_tensor};
 use maskscope::ops::sigmoid_tensor;
 use maskscope::structures::BoxXyxy;
 
@@ -100,14 +100,16 @@ fn golden_mask_heads() {
             let boxes: Vec<_> = found.iter().map(|found| found.bbox).collect();
             let pyramid = pyramid(detector, image);
             let features = detector.mask_pooler.pool(&pyramid, &rois(&boxes)).unwrap();
-            let logits = detector.mask_head.forward(&features, &found).unwrap();
+            let labels = found.iter().map(|found| found.label);
+            let labels = label_tensor(labels, &Device::Cpu).unwrap();
+            let logits = detector.mask_head.forward(&features, &labels).unwrap();
             let what = |part: &str| format!("{} {} {part}", image.name, variant(dialect));
             let want = image.floats(dialect, "mask_logits");
             Deviation::of(&what("mask_logits"), &flat(&logits), want)
                 .absolute_within(&what("mask_logits"), TINY.logits);
             let head = detector.mask_iou_head.as_ref().unwrap();
             let probabilities = sigmoid_tensor(&logits).unwrap();
-            let ious = flat(&head.score(&features, &probabilities, &found).unwrap());
+            let ious = flat(&head.score(&features, &probabilities, &labels).unwrap());
             let want = image.floats(dialect, "mask_iou");
             Deviation::of(&what("mask_iou"), &ious, want)
                 .absolute_within(&what("mask_iou"), TINY.scores);

@@ -35,6 +35,23 @@ pub fn folder(name: &str) -> PathBuf {
     find_folder(name).unwrap_or_else(|| panic!("no fixture folder {name} in any of {:?}", roots()))
 }
 
+/// Every folder of every root whose name begins so; where `MASKSCOPE_FIXTURES` is set, its folders alone.
+pub fn folders_named(prefix: &str) -> Vec<PathBuf> {
+    let roots = chosen_root().map_or_else(roots, |root| vec![root]);
+    let entries = roots.iter().filter_map(|root| std::fs::read_dir(root).ok());
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.is_dir())
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|n| n.to_string_lossy().starts_with(prefix))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
 /// Every model folder (one that has a `config.json`), sorted by name; of two with one name the first root's.
 /// Where `MASKSCOPE_FIXTURES` is set, its models alone. Fails where there is none, so that a golden test without a case is
 /// no success.

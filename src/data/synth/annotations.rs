@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use super::detections::{DetectionFiles, detections};
 use super::outline::{self, Outline, OutlinedImage, OutlinedInstance};
-use super::rng::mix;
 use super::scene::{MAX_SIDE, MIN_SIDE};
 use super::set::{SetSummary, SynthError};
 use crate::coco::AtomicFile;
 use crate::config::COCO_CLASSES;
+use crate::structures::mix;
 use crate::structures::{BoxXywh, ClassTable, Rle, Size};
 
 /// Images made at once: large enough for every core, small enough that a cancel is quick.

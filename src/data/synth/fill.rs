@@ -1,7 +1,7 @@
 //! What shapes and backgrounds are painted with: two colours and a pattern.
 
-use super::rng::{Rng, mix};
-use crate::structures::{gamma_from_linear, linear_from_oklch};
+use super::rng::Rng;
+use crate::structures::{gamma_from_linear, linear_from_oklch, mix};
 
 /// sRGB, 0..255.
 pub(super) type Colour = [f32; 3];

@@ -1,28 +1,21 @@
-//! splitmix64: the same numbers on every machine and in every version.
+//! The random numbers of a picture.
+
+use crate::structures::{Random, mix};
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// One step of the mixer, also a good hash of small integers.
-pub(super) fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
 /// A stream of random numbers.
-pub(super) struct Rng(u64);
+pub(super) struct Rng(Random);
 
 impl Rng {
     /// The stream of one picture of a set.
     pub(super) fn new(seed: u64, index: u64) -> Self {
-        Self(mix(
-            mix(seed.wrapping_add(GOLDEN)) ^ index.wrapping_mul(GOLDEN)
-        ))
+        let state = mix(seed.wrapping_add(GOLDEN)) ^ index.wrapping_mul(GOLDEN);
+        Self(Random::new(mix(state)))
     }
 
     pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(GOLDEN);
-        mix(self.0)
+        self.0.bits()
     }
 
     /// Uniform in [0, 1).

@@ -4,6 +4,8 @@
 
 use serde::Serialize;
 
+use crate::structures::Random;
+
 /// Resamples that one pass counts side by side.
 pub const LANES: usize = 64;
 /// Resamples unless told otherwise: three blocks.
@@ -129,35 +131,11 @@ impl Weights {
 /// An odd number that sets the streams of the resamples apart.
 const STREAM: u64 = 0xd134_2543_de82_ef95;
 
-/// splitmix64.
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// 0 to `bound`, without it.
-    pub(super) fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
-    }
-}
-
 /// Marks half of the selected images (the smaller half of an odd number), by a seeded shuffle.
 pub(super) fn half(is_selected: &[bool], seed: u64) -> Vec<bool> {
     let mut images: Vec<usize> = (0..is_selected.len()).filter(|&i| is_selected[i]).collect();
     let mut random = Random::new(seed);
-    for last in (1..images.len()).rev() {
-        images.swap(last, random.below(last + 1));
-    }
+    random.shuffle(&mut images);
     let mut marked = vec![false; is_selected.len()];
     for &image in images.iter().take(images.len() / 2) {
         marked[image] = true;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Result, Tensor};
 
+use crate::ops::add_relu;
 use op::{Frozen, Kind, Layer, Prepared, Trainable};
 
 #[cfg(target_arch = "x86_64")]
@@ -84,6 +85,13 @@ impl Conv2d {
         Ok(Self(self.0.with_sums(sums)?))
     }
 
+    /// The same layer with each output channel's weights times `scale` (O) in every pass: a frozen BatchNorm behind a
+    /// convolution that is trained.
+    pub fn with_scale(mut self, scale: Tensor) -> Result<Self> {
+        self.0.scale = Some(scale.reshape(((), 1, 1, 1))?);
+        Ok(self)
+    }
+
     /// (N,I,H,W) -> (N,O,H',W'), `activation(conv(x) + bias)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.0.forward(x)
@@ -143,8 +151,10 @@ impl Deconv2x2 {
 #[derive(Debug, Clone)]
 struct Weighted {
     frozen: Frozen,
-    /// Weight and bias in f64 where sums are.
+    /// Weight and bias in f64 where sums are, as they were when the layer was made.
     wide: Option<(Tensor, Tensor)>,
+    /// (O,1,1,1) times the weight, in training.
+    scale: Option<Tensor>,
 }
 
 impl Weighted {
@@ -155,7 +165,11 @@ impl Weighted {
             bias: bias.contiguous()?,
             prepared: Arc::new(Prepared::default()),
         };
-        Ok(Self { frozen, wide: None })
+        Ok(Self {
+            frozen,
+            wide: None,
+            scale: None,
+        })
     }
 
     fn with_sums(mut self, sums: Sums) -> Result<Self> {
@@ -171,14 +185,15 @@ impl Weighted {
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let own = &self.frozen;
-        if let Some(wide) = &self.wide {
-            let sum = self.plain_sum(&x.to_dtype(DType::F64)?, wide)?;
+        if self.is_trainable() && self.is_fast(x) {
+            self.trainable(x, own.layer)
+        } else if let Some((weight, bias)) = &self.wide {
+            let sum = own
+                .layer
+                .plain_sum(&x.to_dtype(DType::F64)?, weight, bias)?;
             own.layer.activation.forward(sum)?.to_dtype(x.dtype())
         } else if !self.is_fast(x) {
             own.layer.activation.forward(self.narrow_sum(x)?)
-        } else if self.is_trainable() {
-            x.contiguous()?
-                .apply_op3(&own.weight, &own.bias, Trainable(own.layer))
         } else {
             x.contiguous()?.apply_op1(own.clone())
         }
@@ -186,25 +201,45 @@ impl Weighted {
 
     fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
         let own = &self.frozen;
-        if let Some(wide) = &self.wide {
-            let sum = self.plain_sum(&x.to_dtype(DType::F64)?, wide)?;
+        if self.is_trainable() && self.is_fast(x) && is_cpu_f32(residual) {
+            let layer = Layer {
+                activation: Activation::None,
+                ..own.layer
+            };
+            let sum = self.trainable(x, layer)?;
+            match own.layer.activation {
+                Activation::Relu => add_relu(&sum, residual),
+                Activation::None => sum + residual,
+            }
+        } else if let Some((weight, bias)) = &self.wide {
+            let sum = own
+                .layer
+                .plain_sum(&x.to_dtype(DType::F64)?, weight, bias)?;
             let sum = (sum + residual.to_dtype(DType::F64)?)?;
             own.layer.activation.forward(sum)?.to_dtype(x.dtype())
         } else if !self.is_fast(x) || !is_cpu_f32(residual) {
             let sum = (self.narrow_sum(x)? + residual)?;
             own.layer.activation.forward(sum)
-        } else if self.is_trainable() {
-            let layer = Layer {
-                activation: Activation::None,
-                ..own.layer
-            };
-            let sum = x
-                .contiguous()?
-                .apply_op3(&own.weight, &own.bias, Trainable(layer))?;
-            own.layer.activation.forward((sum + residual)?)
         } else {
             x.contiguous()?
                 .apply_op2(&residual.contiguous()?, own.clone())
+        }
+    }
+
+    fn trainable(&self, x: &Tensor, layer: Layer) -> Result<Tensor> {
+        let sums = match self.wide {
+            Some(_) => Sums::F64,
+            None => Sums::F32,
+        };
+        let op = Trainable { layer, sums };
+        x.contiguous()?
+            .apply_op3(&self.weight()?, &self.frozen.bias, op)
+    }
+
+    fn weight(&self) -> Result<Tensor> {
+        match &self.scale {
+            Some(scale) => self.frozen.weight.broadcast_mul(scale),
+            None => Ok(self.frozen.weight.clone()),
         }
     }
 
@@ -219,12 +254,15 @@ impl Weighted {
     }
 
     fn narrow_sum(&self, x: &Tensor) -> Result<Tensor> {
-        self.plain_sum(x, &(self.frozen.weight.clone(), self.frozen.bias.clone()))
+        let layer = self.frozen.layer;
+        layer.plain_sum(x, &self.weight()?, &self.frozen.bias)
     }
+}
 
+impl Layer {
     /// The sum with bias by candle's operations.
-    fn plain_sum(&self, x: &Tensor, (weight, bias): &(Tensor, Tensor)) -> Result<Tensor> {
-        match self.frozen.layer.kind {
+    fn plain_sum(self, x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        match self.kind {
             Kind::Conv { stride, padding } => x
                 .conv2d(weight, padding, stride, 1, 1)?
                 .broadcast_add(&bias.reshape((1, (), 1, 1))?),

@@ -7,16 +7,17 @@
 use std::sync::{Arc, OnceLock};
 
 use candle_core::{
-    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail,
+    CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Device, Layout, Result, Shape, Storage,
+    Tensor, bail,
 };
 
-use super::Activation;
 use super::linear::LinearRun;
 use super::pack::{PackedColumns, PackedRows};
 use super::panel::{PanelConv, Store};
 use super::shape::ConvShape;
 use super::simd::Isa;
 use super::winograd::{WinogradConv, WinogradWeights};
+use super::{Activation, Sums};
 
 /// The kind of a layer.
 #[derive(Clone, Copy, Debug)]
@@ -289,7 +290,26 @@ impl CustomOp2 for Frozen {
 
 /// A layer whose weights change from step to step and are arguments: (x, weight, bias).
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Trainable(pub Layer);
+pub(super) struct Trainable {
+    /// What it is.
+    pub layer: Layer,
+    /// Of the forward pass. Gradients are summed in f32: only a sum that falls on the other side of a ReLU changes much.
+    pub sums: Sums,
+}
+
+impl Trainable {
+    /// The output by candle's operations in f64.
+    fn wide(&self, x: View<'_>, weight: View<'_>, bias: View<'_>) -> Result<(Vec<f32>, Shape)> {
+        let wide = |of: View<'_>| {
+            Tensor::from_slice(of.values, of.shape, &Device::Cpu)?.to_dtype(DType::F64)
+        };
+        let sum = self
+            .layer
+            .plain_sum(&wide(x)?, &wide(weight)?, &wide(bias)?)?;
+        let out = self.layer.activation.forward(sum)?.to_dtype(DType::F32)?;
+        Ok((out.flatten_all()?.to_vec1()?, out.shape().clone()))
+    }
+}
 
 impl CustomOp3 for Trainable {
     fn name(&self) -> &'static str {
@@ -310,9 +330,12 @@ impl CustomOp3 for Trainable {
             View::new(bias, bias_layout)?,
         );
         let x = View::new(x, x_layout)?;
-        let (out, shape) = self
-            .0
-            .run(Isa::best(), x, weights, &Prepared::default(), None)?;
+        let (out, shape) = match self.sums {
+            Sums::F64 => self.wide(x, weights.0, weights.1)?,
+            Sums::F32 => self
+                .layer
+                .run(Isa::best(), x, weights, &Prepared::default(), None)?,
+        };
         Ok((CpuStorage::F32(out), shape))
     }
 
@@ -324,7 +347,7 @@ impl CustomOp3 for Trainable {
         result: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let found = self.0.backward((x, weight, bias), result, gradient)?;
+        let found = self.layer.backward((x, weight, bias), result, gradient)?;
         Ok((found.x, found.weight, found.bias))
     }
 }
