@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Style, Styles};
 use clap::{Parser, Subcommand};
 
-use super::{check, completions, convert, doctor, eval, infer, inspect, suspects, synth};
+use super::{check, completions, convert, doctor, eval, infer, inspect, suspects, synth, train};
 use crate::config::Config;
 
 const EXAMPLES: &str = "Examples:
@@ -13,6 +13,8 @@ const EXAMPLES: &str = "Examples:
   maskscope photos/ --checkpoint r50.pth       look at a folder while the model runs over it
   maskscope infer --checkpoint r50.pth photos/ out.json
                                                the same as JSON
+  maskscope train --config tiny --train-data synth/train
+                                               train a small model
   maskscope inspect ms_rcnn.ckpt               what is in a checkpoint, and what is missing
   maskscope doctor                             what this machine has, and what to install
 
@@ -101,6 +103,8 @@ pub enum Command {
     Eval(eval::Args),
     /// List what to look at next: suspicious labels, masks and misses, each with its reason
     Suspects(suspects::Args),
+    /// Train or fine-tune on a COCO set, or go on with a run
+    Train(train::Args),
     /// List the tensors of a checkpoint: format, what maps where, what is missing or left over
     Inspect(inspect::Args),
     /// Convert a checkpoint to safetensors with its configuration inside

@@ -108,7 +108,7 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
     tell(&found, &progress);
     if let Some(folder) = &args.out {
         let facts = ReportFacts {
-            command_line: command_line(),
+            command_line: output::command_words().join(" "),
             filter: args.filter.clone(),
         };
         let written = write_report(&found, &facts, folder, &stop, &mut show(&mut progress));
@@ -122,24 +122,6 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
         write!(out, "{}", found.block())?;
     }
     Ok(found.failed.is_empty())
-}
-
-/// As it was typed, quoted where a shell needs it.
-fn command_line() -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    let words = std::env::args_os().map(|word| {
-        let word = word.to_string_lossy().into_owned();
-        if !word.is_empty() && word.chars().all(plain) {
-            word
-        } else {
-            format!("'{}'", word.replace('\'', "'\\''"))
-        }
-    });
-    let mut words: Vec<String> = words.collect();
-    if let Some(program) = words.first_mut() {
-        *program = "maskscope".into();
-    }
-    words.join(" ")
 }
 
 /// A query, refused early where it is wrong whatever the classes are.

@@ -20,6 +20,7 @@ pub mod output;
 mod progress;
 pub mod suspects;
 pub mod synth;
+pub mod train;
 pub mod window;
 
 use args::{Cli, Command, Shared};
@@ -38,6 +39,7 @@ pub fn run(command: &Command, shared: &Shared, out: &mut dyn Write) -> anyhow::R
         Command::Infer(args) => infer::run(args, shared, out)?,
         Command::Eval(args) => eval::run(args, shared, out)?,
         Command::Suspects(args) => suspects::run(args, shared, out).map(|()| true)?,
+        Command::Train(args) => train::run(args, shared, out)?,
         Command::Inspect(args) => inspect::run(args, shared, out).map(|()| true)?,
         Command::Convert(args) => convert::run(args, shared, out).map(|()| true)?,
         Command::Check(args) => check::run(args, shared, out).map(|()| true)?,

@@ -89,6 +89,24 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
+/// The command as it was typed, each word quoted where a shell needs it.
+pub(super) fn command_words() -> Vec<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    let words = std::env::args_os().map(|word| {
+        let word = word.to_string_lossy().into_owned();
+        if !word.is_empty() && word.chars().all(plain) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+    });
+    let mut words: Vec<String> = words.collect();
+    if let Some(program) = words.first_mut() {
+        *program = "maskscope".into();
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use anyhow::{Context, anyhow};

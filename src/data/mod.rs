@@ -7,6 +7,7 @@ mod jpeg;
 mod orient;
 mod prepare;
 mod resize;
+mod sample;
 pub mod synth;
 mod thumbnail;
 
@@ -14,7 +15,8 @@ pub use decode::{decode, decode_bytes, probe, probe_as_declared};
 pub use error::{ImageError, MAX_PIXELS};
 pub use folder::{IMAGE_SUFFIXES, has_image_suffix, list_images};
 pub use prepare::{normalise, padded_size, prepare, resized_size};
-pub use resize::resize;
+pub use resize::{resize, resize_mask};
+pub use sample::{LabelledObject, TrainSample, train_sample};
 pub use thumbnail::decode_thumbnail;
 
 use crate::structures::{ImageTransform, Size};

@@ -1,4 +1,4 @@
-//! Bilinear resize of 8-bit RGB, bit for bit OpenCV's INTER_LINEAR (semantics.md 2.2).
+//! Bilinear resize of 8-bit pictures, bit for bit OpenCV's INTER_LINEAR (semantics.md 2.2).
 
 use rayon::prelude::*;
 
@@ -24,49 +24,67 @@ pub fn resize(image: &RgbImage, size: Size) -> RgbImage {
     if from == size || from.pixels() == 0 || size.pixels() == 0 {
         return image.clone();
     }
-    let mut rgb = vec![0u8; size.pixels() * 3];
-    if from == Size::new(2 * size.width, 2 * size.height) {
-        halve(image, size, &mut rgb);
-    } else {
-        interpolate(image, size, &mut rgb);
-    }
+    let rgb = resized::<3>(&image.rgb, from, size);
     RgbImage { size, rgb }
 }
 
+/// Resizes a mask of 0 and 1 by the same rule and rounding; what is not 0 then is 1. Both sizes must have pixels.
+pub fn resize_mask(mask: &[u8], from: Size, size: Size) -> Vec<u8> {
+    if from == size || from.pixels() == 0 || size.pixels() == 0 {
+        return mask.to_vec();
+    }
+    let mut values = resized::<1>(mask, from, size);
+    for value in &mut values {
+        *value = u8::from(*value != 0);
+    }
+    values
+}
+
+/// C bytes a pixel.
+fn resized<const C: usize>(values: &[u8], from: Size, size: Size) -> Vec<u8> {
+    let mut out = vec![0u8; size.pixels() * C];
+    if from == Size::new(2 * size.width, 2 * size.height) {
+        halve::<C>(values, from, size, &mut out);
+    } else {
+        interpolate::<C>(values, from, size, &mut out);
+    }
+    out
+}
+
 /// Exactly half in both axes: OpenCV takes its area path, the rounded mean of 2×2.
-fn halve(image: &RgbImage, size: Size, rgb: &mut [u8]) {
-    let source_row = image.size.width * 3;
-    rgb.par_chunks_mut(size.width * 3)
-        .zip(image.rgb.par_chunks(2 * source_row))
+fn halve<const C: usize>(values: &[u8], from: Size, size: Size, out: &mut [u8]) {
+    let source_row = from.width * C;
+    out.par_chunks_mut(size.width * C)
+        .zip(values.par_chunks(2 * source_row))
         .for_each(|(out, pair)| {
             let (upper, lower) = pair.split_at(source_row);
-            let blocks = upper.chunks_exact(6).zip(lower.chunks_exact(6));
-            for (pixel, (a, b)) in out.chunks_exact_mut(3).zip(blocks) {
-                for c in 0..3 {
-                    let sum = [a[c], a[c + 3], b[c], b[c + 3]].map(u32::from);
+            let blocks = upper.chunks_exact(2 * C).zip(lower.chunks_exact(2 * C));
+            for (pixel, (a, b)) in out.chunks_exact_mut(C).zip(blocks) {
+                for c in 0..C {
+                    let sum = [a[c], a[c + C], b[c], b[c + C]].map(u32::from);
                     pixel[c] = ((sum.iter().sum::<u32>() + 2) >> 2) as u8;
                 }
             }
         });
 }
 
-fn interpolate(image: &RgbImage, size: Size, rgb: &mut [u8]) {
-    let columns = column_taps(image.size.width, size.width);
-    let rows = row_taps(image.size.height, size.height);
-    let source_row = image.size.width * 3;
-    rgb.par_chunks_mut(ROWS_PER_TASK * size.width * 3)
+fn interpolate<const C: usize>(values: &[u8], from: Size, size: Size, out: &mut [u8]) {
+    let columns = column_taps(from.width, size.width);
+    let rows = row_taps(from.height, size.height);
+    let source_row = from.width * C;
+    out.par_chunks_mut(ROWS_PER_TASK * size.width * C)
         .zip(rows.par_chunks(ROWS_PER_TASK))
         .for_each(|(out, taps)| {
-            let mut upper = Pass::new(size.width);
-            let mut lower = Pass::new(size.width);
-            for (line, tap) in out.chunks_exact_mut(size.width * 3).zip(taps) {
+            let mut upper = Pass::<C>::new(size.width);
+            let mut lower = Pass::<C>::new(size.width);
+            for (line, tap) in out.chunks_exact_mut(size.width * C).zip(taps) {
                 if lower.row == Some(tap.first) {
                     std::mem::swap(&mut upper, &mut lower);
                 }
                 for (pass, row) in [(&mut upper, tap.first), (&mut lower, tap.second)] {
                     pass.fill(
                         row,
-                        &image.rgb[row * source_row..(row + 1) * source_row],
+                        &values[row * source_row..(row + 1) * source_row],
                         &columns,
                     );
                 }
@@ -76,17 +94,17 @@ fn interpolate(image: &RgbImage, size: Size, rgb: &mut [u8]) {
 }
 
 /// One source row after the horizontal pass, kept while the next output row may need it.
-struct Pass {
+struct Pass<const C: usize> {
     row: Option<usize>,
     /// `(a0·S[i] + a1·S[i+1]) >> 4`: at most 255·2048/16, which fits.
     values: Vec<i16>,
 }
 
-impl Pass {
+impl<const C: usize> Pass<C> {
     fn new(width: usize) -> Self {
         Self {
             row: None,
-            values: vec![0; width * 3],
+            values: vec![0; width * C],
         }
     }
 
@@ -95,10 +113,10 @@ impl Pass {
             return;
         }
         self.row = Some(row);
-        for (out, tap) in self.values.chunks_exact_mut(3).zip(columns) {
-            let left = &source[3 * tap.first..3 * tap.first + 3];
-            let right = &source[3 * tap.second..3 * tap.second + 3];
-            for c in 0..3 {
+        for (out, tap) in self.values.chunks_exact_mut(C).zip(columns) {
+            let left = &source[C * tap.first..][..C];
+            let right = &source[C * tap.second..][..C];
+            for c in 0..C {
                 let sum =
                     tap.weights[0] * i32::from(left[c]) + tap.weights[1] * i32::from(right[c]);
                 out[c] = (sum >> 4) as i16;

@@ -25,6 +25,9 @@ pub enum JobError {
     /// The input could not be listed.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// A training could not begin or go on.
+    #[error(transparent)]
+    Train(Box<super::train::TrainJobError>),
     /// A prediction file could not be written or read.
     #[error(transparent)]
     Coco(#[from] CocoError),
@@ -121,5 +124,11 @@ impl From<WeightsError> for JobError {
 impl From<ModelError> for JobError {
     fn from(error: ModelError) -> Self {
         Self::Model(Box::new(error))
+    }
+}
+
+impl From<super::train::TrainJobError> for JobError {
+    fn from(error: super::train::TrainJobError) -> Self {
+        Self::Train(Box::new(error))
     }
 }

@@ -18,4 +18,4 @@ pub mod synth;
 pub mod train;
 
 pub use error::JobError;
-pub use memory::peak_memory;
+pub use memory::{available_memory, peak_memory, resident_memory};

@@ -105,31 +105,35 @@ impl LoadedModel {
     /// NaN in weights or input; a failed tensor operation.
     pub fn detect(&self, images: Vec<PreparedImage>) -> Result<Vec<Vec<Detection>>, ModelError> {
         let transforms: Vec<_> = images.iter().map(|image| image.transform).collect();
-        let mut rows = Vec::with_capacity(images.len());
-        let height = transforms
-            .iter()
-            .map(|t| t.padded.height)
-            .max()
-            .unwrap_or(0);
-        let width = transforms.iter().map(|t| t.padded.width).max().unwrap_or(0);
-        for image in images {
-            let own = image.transform.padded;
-            let planes =
-                Tensor::from_vec(image.planes, (1, 3, own.height, own.width), &self.device)?;
-            // A batch is padded with zeros to its largest image (semantics.md 2.3).
-            rows.push(
-                planes
-                    .pad_with_zeros(2, 0, height - own.height)?
-                    .pad_with_zeros(3, 0, width - own.width)?,
-            );
-        }
-        let images = if rows.len() == 1 {
-            rows.remove(0)
-        } else {
-            Tensor::cat(&rows, 0)?
-        };
+        let images = stack(images, &self.device)?;
         self.detector.detect(&InputBatch { images, transforms })
     }
+}
+
+/// (N,3,H,W): a batch is padded with zeros to its largest image (semantics.md 2.3).
+pub(super) fn stack(images: Vec<PreparedImage>, device: &Device) -> candle_core::Result<Tensor> {
+    let padded = || images.iter().map(|image| image.transform.padded);
+    let height = padded().map(|size| size.height).max().unwrap_or(0);
+    let width = padded().map(|size| size.width).max().unwrap_or(0);
+    let mut rows = Vec::with_capacity(images.len());
+    for image in images {
+        let own = image.transform.padded;
+        let planes = Tensor::from_vec(image.planes, (1, 3, own.height, own.width), device)?;
+        rows.push(
+            planes
+                .pad_with_zeros(2, 0, height - own.height)?
+                .pad_with_zeros(3, 0, width - own.width)?,
+        );
+    }
+    if rows.len() == 1 {
+        return Ok(rows.remove(0));
+    }
+    Tensor::cat(&rows, 0)
+}
+
+/// Gives the last model's memory back.
+pub(super) fn forget() {
+    *LAST.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
 /// The checkpoint under the configuration in force: the given file's, else the checkpoint's own, with the settings of

@@ -3,6 +3,7 @@
 mod boxes;
 mod classes;
 mod detection;
+mod ground_truth;
 mod oklch;
 mod random;
 pub mod ranking;
@@ -15,6 +16,7 @@ mod transform;
 pub use boxes::{BoxXywh, BoxXyxy};
 pub use classes::ClassTable;
 pub use detection::{Detection, MaskQuality};
+pub use ground_truth::{GroundTruth, MaskGrid};
 pub use oklch::{gamma_from_linear, linear_from_oklch};
 pub use random::{Random, mix};
 pub use rle::{Rle, RleError};

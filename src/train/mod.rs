@@ -20,7 +20,7 @@ pub use rpn_samples::{AnchorSamples, draw_anchors, rpn_losses};
 pub use sampler::{Draw, Drawn, draw};
 pub use schedule::Schedule;
 pub use step::{Batch, Losses, losses};
-pub use targets::{GroundTruth, MaskGrid, mask_iou_targets, mask_targets};
+pub use targets::{mask_iou_targets, mask_targets};
 
 use crate::model::ModelError;
 
@@ -33,6 +33,11 @@ pub enum TrainError {
     /// A tensor operation failed.
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),
+    /// The gradient overflowed.
+    #[error(
+        "the gradient is NAN or INF: a lower lr or grad_clip may help; the last checkpoint is intact"
+    )]
+    Gradient,
     /// A ground truth has a label that the model has no class for.
     #[error("image {image} has an object of class {label}, but the model has {classes} classes")]
     Label {

@@ -7,7 +7,6 @@ use rayon::prelude::*;
 
 use super::TrainError;
 use crate::config::{Config, OptType};
-use crate::model::ParameterSet;
 
 const ADAM_BETAS: (f64, f64) = (0.9, 0.999);
 const ADAM_EPSILON: f64 = 1e-8;
@@ -61,14 +60,14 @@ impl Optimizer {
         (self.state, self.updates) = (state, updates);
     }
 
-    /// Updates every trained tensor of `set`; `gradients` by name, a missing one is zero. Returns the L2 norm of all
+    /// Updates every tensor of `trained`; `gradients` by name, a missing one is zero. Returns the L2 norm of all
     /// gradients after `factor`, before clipping.
     ///
     /// # Errors
     /// Shapes that do not fit; a failed tensor operation.
-    pub fn step(
+    pub fn step<'a>(
         &mut self,
-        set: &ParameterSet,
+        trained: impl IntoIterator<Item = (&'a str, &'a Var)>,
         gradients: &BTreeMap<String, Tensor>,
         update: Update,
     ) -> std::result::Result<f64, TrainError> {
@@ -82,7 +81,7 @@ impl Optimizer {
             factor *= (self.grad_clip / (norm + NORM_EPSILON)).min(1.0);
         }
         self.updates += 1;
-        for (name, var) in set.trained() {
+        for (name, var) in trained {
             let zero;
             let gradient = match gradients.get(name) {
                 Some(gradient) => gradient,

@@ -8,7 +8,7 @@ use super::TrainError;
 use super::assigner::assign;
 use super::rpn_samples::zero;
 use super::sampler::{Draw, Purpose, draw};
-use super::targets::{GroundTruth, mask_iou_targets, mask_targets};
+use super::targets::{mask_iou_targets, mask_targets};
 use crate::config::{Config, TrainRcnn};
 use crate::model::box_coder::BoxCoder;
 use crate::model::box_head::BoxOutputs;
@@ -16,7 +16,7 @@ use crate::model::pooler::ImageRoi;
 use crate::model::{Detector, label_tensor};
 use crate::ops::losses::{bce_sum, cross_entropy_sum, l1_sum, squared_sum};
 use crate::ops::sigmoid;
-use crate::structures::BoxXyxy;
+use crate::structures::{BoxXyxy, GroundTruth};
 
 /// The RoIs that one image's losses look at, in the input frame.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -7,12 +7,11 @@ use candle_core::{D, Device, Tensor};
 use super::TrainError;
 use super::assigner::assign;
 use super::sampler::{Draw, Drawn, Purpose, draw};
-use super::targets::GroundTruth;
 use crate::config::{Config, Sampler, TrainStage};
 use crate::model::box_coder::BoxCoder;
 use crate::model::rpn::{RpnHead, RpnLevel};
 use crate::ops::losses::{bce_sum, l1_sum};
-use crate::structures::{BoxXyxy, Size};
+use crate::structures::{BoxXyxy, GroundTruth, Size};
 
 /// The anchors that one image's losses look at. Indices run over all levels, finest first, (row, column, shape) in each.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -6,10 +6,9 @@ use super::TrainError;
 use super::roi_samples::{RoiSamples, draw_rois, roi_losses};
 use super::rpn_samples::{AnchorSamples, draw_anchors, rpn_losses};
 use super::sampler::Draw;
-use super::targets::GroundTruth;
 use crate::config::Config;
 use crate::model::Detector;
-use crate::structures::{ImageTransform, Size};
+use crate::structures::{GroundTruth, ImageTransform, Size};
 
 /// Images with their ground truth.
 #[derive(Clone, Debug)]

@@ -7,46 +7,10 @@ use rayon::prelude::*;
 
 use super::TrainError;
 use crate::ops::roi_align::{ROI_COLUMNS, RoiAlign, roi_align};
-use crate::structures::{BoxXyxy, Size};
+use crate::structures::{BoxXyxy, GroundTruth, MaskGrid};
 
 /// Share of a cell from which on it counts as mask; exactly half does.
 const INSIDE: f32 = 0.5;
-
-/// Ground truth of one image of a batch.
-#[derive(Clone, Debug, Default)]
-pub struct GroundTruth {
-    /// (G) in the input frame.
-    pub boxes: Vec<BoxXyxy>,
-    /// (G) 0-based foreground classes.
-    pub labels: Vec<usize>,
-    /// (G) on the mask grid.
-    pub masks: Vec<Vec<u8>>,
-    /// The mask grid of this image.
-    pub grid: MaskGrid,
-}
-
-/// The grid that ground-truth masks are kept on: the input divided by `mask_divider`, padding included.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct MaskGrid {
-    /// Columns and rows.
-    pub size: Size,
-    /// Columns per pixel of the input.
-    pub scale_x: f32,
-    /// Rows per pixel of the input.
-    pub scale_y: f32,
-}
-
-impl MaskGrid {
-    /// A box of the input on the grid.
-    fn place(&self, of: BoxXyxy) -> BoxXyxy {
-        BoxXyxy::new(
-            of.x1 * self.scale_x,
-            of.y1 * self.scale_y,
-            of.x2 * self.scale_x,
-            of.y2 * self.scale_y,
-        )
-    }
-}
 
 /// Which cells of each RoI belong to the mask of its ground truth: (P,S,S) of 0 and 1. `rois` in the input frame,
 /// `assigned` the index of each one's truth.
@@ -80,7 +44,8 @@ pub fn mask_targets(
         let shape = (1, 1, grid.size.height, grid.size.width);
         let map = Tensor::from_vec(values, shape, &Device::Cpu)?;
         let rows = own.iter().flat_map(|&roi| {
-            let BoxXyxy { x1, y1, x2, y2 } = grid.place(rois[roi]).clamp_to(width, height);
+            let BoxXyxy { x1, y1, x2, y2 } =
+                grid.grid_from_input(rois[roi]).clamp_to(width, height);
             [0.0, x1, y1, x2, y2]
         });
         let rows = Tensor::from_vec(rows.collect(), (own.len(), ROI_COLUMNS), &Device::Cpu)?;
@@ -133,7 +98,7 @@ pub fn mask_iou_targets(
 
 /// Mask pixels whose centre lies in the RoI.
 fn pixels_inside(mask: &[u8], grid: MaskGrid, roi: BoxXyxy) -> usize {
-    let on_grid = grid.place(roi);
+    let on_grid = grid.grid_from_input(roi);
     // Pixel X lies inside where x1 <= X + 0.5 < x2.
     let first = |edge: f32, len: usize| ((edge - 0.5).ceil().max(0.0) as usize).min(len);
     let (left, right) = (

@@ -38,11 +38,11 @@ pub use load::{
 pub use mindspore::MindsporeError;
 pub use mismatch::{Mismatch, Misshapen};
 pub use names::Naming;
-pub use opened::{FileTensor, file_tensors, tensors_of_bytes};
+pub use opened::{FileTensor, file_tensors, load_tensors, tensors_of_bytes};
 pub use pickle::PickleError;
 pub use proposals::Proposals;
 pub use raw::{Dtype, TensorError};
 pub use safetensors::SafetensorsError;
-pub use save::{CheckpointMetadata, StoredType, TrainingProgress, save};
+pub use save::{CheckpointMetadata, StoredType, TrainingProgress, save, save_tensors};
 pub use tensors::Weights;
 pub use torch::TorchError;

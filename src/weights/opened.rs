@@ -8,6 +8,7 @@ use super::error::WeightsError;
 use super::format::{self, Format, FormatError};
 use super::raw::{Dtype, RawTensor};
 use super::source::Source;
+use super::tensors::Weights;
 use super::{mindspore, safetensors, torch};
 
 /// What a file of any format holds.
@@ -123,6 +124,22 @@ impl FileTensor {
 /// A file that cannot be read.
 pub fn file_tensors(path: &Path) -> Result<Vec<FileTensor>, WeightsError> {
     Opened::open(path).map(Opened::into_file_tensors)
+}
+
+/// The float tensors of one of our own files as they are named there, and what is kept beside them.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn load_tensors(path: &Path) -> Result<(Weights, BTreeMap<String, String>), WeightsError> {
+    let opened = Opened::open(path)?;
+    let tensors = opened.tensors.into_iter().map(|(name, raw)| {
+        let tensor = (raw.shape().to_vec(), raw.to_f32());
+        (name, tensor)
+    });
+    Ok((
+        Weights::from_memory(path, tensors.collect()),
+        opened.metadata,
+    ))
 }
 
 /// As `file_tensors`, of bytes in memory; `path` is only named in errors.

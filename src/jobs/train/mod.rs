@@ -1,3 +1,98 @@
-//! Training runs: their folder, and what is written into it for people, the window and a resumed run.
+//! Training runs: sets and weights to start from, the loop, the run's folder, and what it tells meanwhile.
+//!
+//! The way of a run: `setup` resolves configuration, sets, classes and starting weights; `folder` makes the run's folder
+//! and holds its lock; `session` takes the steps (`feed` brings batches, `train::losses` and `train::Optimizer` do the
+//! mathematics) and `saved` keeps them; `measure` evaluates after an epoch.
 
+mod error;
+mod feed;
+mod folder;
+mod log;
+mod measure;
+mod order;
 pub mod records;
+mod saved;
+mod session;
+mod setup;
+mod start;
+mod told;
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+pub use error::TrainJobError;
+pub use records::{MetricsLine, RunRecord, RunState, StepRecord};
+
+use super::JobError;
+use setup::Setup;
+
+/// What to train, on what and from what.
+#[derive(Clone, Debug, Default)]
+pub struct TrainRequest {
+    /// Configuration file, or the name of a shipped one.
+    pub config: Option<PathBuf>,
+    /// `a.b=c` settings on top.
+    pub set: Vec<String>,
+    /// `auto`, `cpu`, `cuda` or `cuda:N`; empty is `auto`.
+    pub device: String,
+    /// Replaces `train_dataset`.
+    pub train_data: Option<PathBuf>,
+    /// Replaces `val_dataset`.
+    pub val_data: Option<PathBuf>,
+    /// Replaces `train_outputs`.
+    pub out: Option<PathBuf>,
+    /// Replaces `brief`.
+    pub brief: Option<String>,
+    /// Replaces `pre_trained`.
+    pub pretrained: Option<PathBuf>,
+    /// A run to go on with: its configuration and sets count.
+    pub resume: Option<PathBuf>,
+    /// Take the classes of the training set, whatever the configuration lists.
+    pub classes_from_data: bool,
+    /// A file that gets the path of the run's folder as soon as there is one.
+    pub run_record: Option<PathBuf>,
+    /// The command as typed, for the run's folder.
+    pub command: Vec<String>,
+}
+
+/// What a front end is told.
+#[derive(Debug)]
+pub enum TrainEvent<'a> {
+    /// A line of the log, as it stands in the file.
+    Log(&'a str),
+    /// A data step is done.
+    Step {
+        /// What it was.
+        step: &'a StepRecord,
+        /// Data steps done in the whole run, and all of them.
+        done: (usize, usize),
+        /// Estimate of what is left, seconds.
+        seconds_left: Option<f64>,
+    },
+    /// Images of an evaluation done, and all of them.
+    Evaluated(usize, usize),
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Trained {
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// Whether all epochs were done; else it was told to stop.
+    pub finished: bool,
+    /// The last record.
+    pub record: RunRecord,
+}
+
+/// Trains to the end, or until `stop` is set or a file `stop` lies in the run's folder: then the step is finished and kept.
+///
+/// # Errors
+/// Configuration, sets or weights refused; a folder that cannot be written or is in use; NaN.
+pub fn train(
+    request: &TrainRequest,
+    stop: &AtomicBool,
+    report: &mut (dyn FnMut(TrainEvent<'_>) + Send),
+) -> Result<Trained, JobError> {
+    let setup = Setup::of(request)?;
+    session::run(setup, request, stop, report)
+}

@@ -1,5 +1,6 @@
 //! Writing our own checkpoints: safetensors with canonical names (semantics.md 5.4).
 
+use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -54,11 +55,30 @@ pub fn save(
     metadata: &CheckpointMetadata<'_>,
     stored: StoredType,
 ) -> Result<Vec<String>, WeightsError> {
-    let failed = |problem| WeightsError::Write {
-        problem,
-        path: path.to_owned(),
-    };
     let (layout, notes) = Layout::of(weights, stored);
+    write(path, weights, &layout, metadata.to_json())?;
+    Ok(notes)
+}
+
+/// Writes any tensors as float32 in the same way: the state of an optimiser, with what is to be kept beside it.
+///
+/// # Errors
+/// As `save`.
+pub fn save_tensors(
+    path: &Path,
+    tensors: &Weights,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), WeightsError> {
+    let (layout, _) = Layout::of(tensors, StoredType::F32);
+    write(path, tensors, &layout, json!(metadata))
+}
+
+fn write(
+    path: &Path,
+    weights: &Weights,
+    layout: &Layout,
+    metadata: Value,
+) -> Result<(), WeightsError> {
     let header = layout.header(metadata);
     write_whole(path, |out| {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
@@ -71,8 +91,10 @@ pub fn save(
         }
         Ok(())
     })
-    .map_err(failed)?;
-    Ok(notes)
+    .map_err(|problem| WeightsError::Write {
+        problem,
+        path: path.to_owned(),
+    })
 }
 
 /// Tensors in the order of the file.
@@ -113,9 +135,9 @@ impl Layout {
         (Self { entries }, notes)
     }
 
-    fn header(&self, metadata: &CheckpointMetadata<'_>) -> String {
+    fn header(&self, metadata: Value) -> String {
         let mut header = Map::new();
-        header.insert("__metadata__".into(), metadata.to_json());
+        header.insert("__metadata__".into(), metadata);
         let mut start = 0;
         for entry in &self.entries {
             let end = start + entry.shape.iter().product::<usize>() * entry.stored.size();

@@ -1,0 +1,101 @@
+//! `maskscope train`: a training run, begun or gone on with.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::args::Shared;
+use super::progress::Progress;
+use super::{interrupt, output};
+use crate::jobs::train::{TrainEvent, TrainRequest, train};
+
+/// Train or fine-tune on a COCO set.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  maskscope train --config tiny --train-data synth/train --val-data synth/val --out runs --brief tiny
+  maskscope train --pretrained r50_coco.safetensors --set finetune=1 --train-data balloon --val-data balloon
+  maskscope train --config ms_rcnn_r50_caffe_fpn_1x_coco --train-data coco/train2017 --val-data coco/val2017
+  maskscope train --resume runs/261127_MSRCNN_tiny
+
+The shell scripts of the original:
+  run_standalone_train_gpu.sh CONFIG TRAIN VAL OUT BRIEF [PRETRAINED]
+    maskscope train --config CONFIG --train-data TRAIN --val-data VAL --out OUT --brief BRIEF [--pretrained PRETRAINED]
+  run_distribute_train_gpu.sh CONFIG DEVICE_NUM TRAIN VAL OUT BRIEF [PRETRAINED]
+    mpirun -n DEVICE_NUM maskscope train ... with the same options
+  run_eval_gpu.sh CONFIG VAL CKPT [PREDICTIONS]
+    maskscope eval --config CONFIG --checkpoint CKPT VAL [--predictions PREDICTIONS]
+  run_infer_gpu.sh CONFIG CKPT INPUT OUTPUT
+    maskscope infer --config CONFIG --checkpoint CKPT INPUT OUTPUT
+
+A run's folder is OUT/<yymmdd>_MSRCNN_<BRIEF>. Ctrl-C, or a file named `stop` in that folder, ends the run after its step,
+with a checkpoint that --resume goes on from.")]
+pub struct Args {
+    /// Configuration YAML, or the name of a shipped one such as `tiny`; a checkpoint's own without
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Training set: a folder of any COCO layout, or a JSON
+    #[arg(long, value_name = "SET")]
+    pub train_data: Option<PathBuf>,
+    /// Validation set that AP is measured on
+    #[arg(long, value_name = "SET")]
+    pub val_data: Option<PathBuf>,
+    /// Folder of the runs
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Suffix of the run's folder
+    #[arg(long, value_name = "TEXT")]
+    pub brief: Option<String>,
+    /// Weights to start from: safetensors, PyTorch .pth or MindSpore .ckpt
+    #[arg(long, value_name = "FILE")]
+    pub pretrained: Option<PathBuf>,
+    /// Go on with a run from its last complete checkpoint
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "brief", "pretrained", "classes_from_data"])]
+    pub resume: Option<PathBuf>,
+    /// Take the classes of the training set instead of the configuration's
+    #[arg(long)]
+    pub classes_from_data: bool,
+    /// Write the path of the run's folder into this file as soon as it is known
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub run_record: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Configuration, sets or weights refused; a folder that cannot be written; NaN.
+pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<bool> {
+    let request = TrainRequest {
+        config: args.config.clone(),
+        set: shared.set.clone(),
+        device: shared.device.clone(),
+        train_data: args.train_data.clone(),
+        val_data: args.val_data.clone(),
+        out: args.out.clone(),
+        brief: args.brief.clone(),
+        pretrained: args.pretrained.clone(),
+        resume: args.resume.clone(),
+        classes_from_data: args.classes_from_data,
+        run_record: args.run_record.clone(),
+        command: output::command_words(),
+    };
+    let stop = interrupt::flag()?;
+    let mut progress = Progress::new(shared.quiet);
+    let trained = train(&request, &stop, &mut |event| match event {
+        TrainEvent::Log(line) => progress.say(line),
+        TrainEvent::Step {
+            done, seconds_left, ..
+        } => {
+            let left = seconds_left.map(|seconds| Duration::from_secs_f64(seconds.max(0.0)));
+            progress.show("steps", done.0, done.1, left);
+        }
+        TrainEvent::Evaluated(done, total) => progress.show("images evaluated", done, total, None),
+    });
+    progress.end();
+    let trained = trained?;
+    if shared.json {
+        output::json(&trained.record, out)?;
+    } else {
+        writeln!(out, "{}", trained.folder.display())?;
+    }
+    Ok(true)
+}

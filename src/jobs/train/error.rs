@@ -1,0 +1,121 @@
+//! Why a training could not begin or go on.
+
+use std::path::PathBuf;
+
+/// What is the matter, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainJobError {
+    /// No set was named.
+    #[error("no training set: give --train-data, or train_dataset in the configuration")]
+    NoTrainData,
+    /// Nothing to train on.
+    #[error("{path} holds no image that could be trained on{hint}")]
+    EmptySet {
+        /// The set's JSON.
+        path: PathBuf,
+        /// What is there instead.
+        hint: String,
+    },
+    /// Fewer images than one step takes.
+    #[error(
+        "{path} has {images} images for {ranks} processes, fewer than batch_size {batch}: lower it with --set batch_size=1"
+    )]
+    TooFew {
+        /// The set's JSON.
+        path: PathBuf,
+        /// Its images.
+        images: usize,
+        /// Processes that share them.
+        ranks: usize,
+        /// Images of a step.
+        batch: usize,
+    },
+    /// Category names that are not the configuration's.
+    #[error(
+        "{path}: the categories {unknown} are not among the {classes} classes of the configuration; --classes-from-data takes the set's, --set finetune=1 does so for a checkpoint"
+    )]
+    Classes {
+        /// The set's JSON.
+        path: PathBuf,
+        /// Names, some of them.
+        unknown: String,
+        /// Foreground classes.
+        classes: usize,
+    },
+    /// A run folder that another process works in.
+    #[error(
+        "{path} is in use by another training process: wait for it, stop it, or choose another --out or --brief"
+    )]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder or file that cannot be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No complete checkpoint to go on from.
+    #[error("{path} holds no complete checkpoint to resume from{hint}")]
+    NothingToResume {
+        /// The folder.
+        path: PathBuf,
+        /// What was found instead.
+        hint: String,
+    },
+    /// Another value than the run was begun with.
+    #[error(
+        "{key} cannot change on resume: the run has {have}, not {asked}; only epoch_size and paths may"
+    )]
+    Changed {
+        /// Configuration key.
+        key: String,
+        /// The run's.
+        have: String,
+        /// What was asked for.
+        asked: String,
+    },
+    /// A starting checkpoint that does not fit.
+    #[error(
+        "{path} does not fit the configuration: {name} is {got:?}, the model needs {want:?}; {hint}"
+    )]
+    Start {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Canonical name.
+        name: String,
+        /// Shape there; empty where it is missing.
+        got: Vec<usize>,
+        /// Shape of the model.
+        want: Vec<usize>,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// The loss is not a number.
+    #[error(
+        "In epoch: {epoch} step: {step}, loss is NAN or INF, training process cannot continue, terminating training. First: {loss}. Images: {images}. The last checkpoint is intact; a lower lr or grad_clip may help"
+    )]
+    NotFinite {
+        /// 1-based.
+        epoch: usize,
+        /// 1-based within the epoch.
+        step: usize,
+        /// The loss or stage that went first.
+        loss: String,
+        /// The batch's files.
+        images: String,
+    },
+    /// A step failed.
+    #[error("epoch {epoch}, step {step}: {source}")]
+    Step {
+        /// 1-based.
+        epoch: usize,
+        /// 1-based within the epoch.
+        step: usize,
+        /// Why.
+        source: crate::train::TrainError,
+    },
+}

@@ -1,0 +1,168 @@
+//! The weights a run starts from (semantics.md 4.11).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::TrainJobError;
+use crate::config::{Config, Dialect};
+use crate::jobs::JobError;
+use crate::train::{CLASS_LAYERS, initial_weights};
+use crate::weights::{self, LoadOptions, LoadedCheckpoint, Weights, WeightsError, parameters};
+
+/// Weights with what is to be told of them.
+pub(super) struct Start {
+    pub weights: Weights,
+    /// The checkpoint; none for a new network or a backbone alone.
+    pub checkpoint: Option<PathBuf>,
+    /// The backbone's file.
+    pub backbone: Option<PathBuf>,
+    /// The checkpoint's.
+    pub dialect: Option<Dialect>,
+    /// Layers that begin anew although there is a checkpoint.
+    pub reinitialised: Vec<String>,
+    pub notes: Vec<String>,
+}
+
+/// The configuration that a checkpoint brings along.
+pub(super) fn own_config(checkpoint: &Path) -> Result<Config, JobError> {
+    Ok(weights::load(checkpoint, None, &LoadOptions::default())?.config)
+}
+
+/// `pre_trained` if there is one, else `backbone.pretrained` if it is there, else new values.
+pub(super) fn weights(config: &Config) -> Result<Start, JobError> {
+    let mut start = Start {
+        weights: initial_weights(config, config.seed),
+        checkpoint: None,
+        backbone: None,
+        dialect: None,
+        reinitialised: Vec::new(),
+        notes: Vec::new(),
+    };
+    if !config.pre_trained.is_empty() {
+        detector(config, Path::new(&config.pre_trained), &mut start)?;
+        return Ok(start);
+    }
+    let backbone = Path::new(&config.backbone.pretrained);
+    if !config.backbone.pretrained.is_empty() && backbone.is_file() {
+        let loaded = weights::load_backbone(backbone, config)?;
+        start.notes.extend(loaded.notes);
+        start.weights = laid_over(config, &start.weights, |name, shape| {
+            name.starts_with("backbone.")
+                .then(|| loaded.weights.values(name, shape))
+                .transpose()
+        })?;
+        start.backbone = Some(backbone.to_owned());
+    } else if !config.backbone.pretrained.is_empty() {
+        start.notes.push(format!(
+            "there is no {}: the backbone starts from random values",
+            backbone.display()
+        ));
+    }
+    Ok(start)
+}
+
+fn detector(config: &Config, path: &Path, start: &mut Start) -> Result<(), JobError> {
+    let options = LoadOptions {
+        dialect: config.dialect,
+        ..LoadOptions::default()
+    };
+    let loaded = match weights::load(path, Some(config), &options) {
+        // Another number of classes is what fine-tuning is for: read it as it is.
+        Err(WeightsError::Mismatch { .. }) if config.finetune => {
+            weights::load(path, None, &options)?
+        }
+        Err(error @ WeightsError::Mismatch { .. }) => return Err(unfit(error, path)),
+        other => other?,
+    };
+    let fresh = |name: &str| config.finetune && is_class_layer(name, config);
+    let mut without_head = false;
+    for parameter in parameters(config) {
+        let (name, want) = (parameter.name, parameter.shape);
+        let got = loaded.weights.shape(&name).map(<[usize]>::to_vec);
+        if fresh(&name) {
+            if let Some(layer) = name.strip_suffix(".weight") {
+                start.reinitialised.push(layer.to_owned());
+            }
+        } else if got.is_none() && name.starts_with("roi_head.mask_iou_head.") {
+            without_head = true;
+        } else if got.as_deref() != Some(&want) {
+            return Err(TrainJobError::Start {
+                path: path.to_owned(),
+                name,
+                got: got.unwrap_or_default(),
+                want,
+                hint: "is it a checkpoint of this architecture?",
+            }
+            .into());
+        }
+    }
+    if without_head {
+        start
+            .notes
+            .push("the checkpoint has no mask-IoU head: it starts from random values".into());
+    }
+    start.weights = laid_over(config, &start.weights, |name, shape| {
+        let there = loaded.weights.shape(name).is_some() && !fresh(name);
+        there
+            .then(|| loaded.weights.values(name, shape))
+            .transpose()
+    })?;
+    let LoadedCheckpoint { dialect, notes, .. } = loaded;
+    start.dialect = Some(dialect);
+    start.notes.extend(notes);
+    if !start.reinitialised.is_empty() {
+        let layers = start.reinitialised.join(", ");
+        start
+            .notes
+            .push(format!("re-initialised for these classes: {layers}"));
+    }
+    start.checkpoint = Some(path.to_owned());
+    Ok(())
+}
+
+/// The mismatch of a checkpoint whose classes are to be kept.
+fn unfit(error: WeightsError, path: &Path) -> JobError {
+    let classes = match &error {
+        WeightsError::Mismatch { mismatch, .. } => mismatch.misshapen.iter().find(|tensor| {
+            CLASS_LAYERS
+                .iter()
+                .any(|layer| tensor.canonical.starts_with(layer))
+        }),
+        _ => None,
+    };
+    match classes {
+        Some(tensor) => TrainJobError::Start {
+            path: path.to_owned(),
+            name: tensor.canonical.clone(),
+            got: tensor.got.clone(),
+            want: tensor.want.clone(),
+            hint: "for other classes give --set finetune=1, which begins the layers that depend on them anew",
+        }
+        .into(),
+        None => error.into(),
+    }
+}
+
+/// A class-agnostic regressor does not depend on the classes.
+fn is_class_layer(name: &str, config: &Config) -> bool {
+    let layer = CLASS_LAYERS.iter().find(|layer| name.starts_with(*layer));
+    layer.is_some_and(|layer| !(config.bbox_head.reg_class_agnostic && layer.ends_with("fc_reg")))
+}
+
+/// `base` with the values that `values` has.
+fn laid_over(
+    config: &Config,
+    base: &Weights,
+    values: impl Fn(&str, &[usize]) -> Result<Option<Vec<f32>>, WeightsError>,
+) -> Result<Weights, WeightsError> {
+    let mut tensors = BTreeMap::new();
+    for parameter in parameters(config) {
+        let (name, shape) = (parameter.name, parameter.shape);
+        let own = match values(&name, &shape)? {
+            Some(values) => values,
+            None => base.values(&name, &shape)?,
+        };
+        tensors.insert(name, (shape, own));
+    }
+    Ok(Weights::from_memory(base.path(), tensors))
+}

@@ -1,0 +1,99 @@
+//! `run.json` and `metrics.jsonl`: what a run tells those who watch it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::TrainJobError;
+use super::records::{MetricsLine, RunRecord, RunState};
+use crate::coco::write_json;
+use crate::jobs::JobError;
+
+/// `run.json` is replaced this often while steps go on.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Seconds since 1970.
+pub(super) fn now() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// The record of a run, on disk.
+pub(super) struct Told {
+    pub record: RunRecord,
+    path: PathBuf,
+    written: Option<Instant>,
+}
+
+impl Told {
+    pub fn new(folder: &Path, record: RunRecord) -> Self {
+        Self {
+            record,
+            path: folder.join("run.json"),
+            written: None,
+        }
+    }
+
+    /// Another state, at once.
+    pub fn state(&mut self, state: RunState) -> Result<(), JobError> {
+        self.record.state = state;
+        self.write()
+    }
+
+    /// The same state, now and then. A disk that refuses it does not end the run: the checkpoint will tell.
+    pub fn now_and_then(&mut self) {
+        if self.written.is_none_or(|at| at.elapsed() >= EVERY) {
+            let _ = self.write();
+        }
+    }
+
+    fn write(&mut self) -> Result<(), JobError> {
+        self.record.updated = now();
+        self.written = Some(Instant::now());
+        Ok(write_json(&self.path, &self.record)?)
+    }
+}
+
+/// `metrics.jsonl`, one line a step, grown by whole lines.
+pub(super) struct Metrics {
+    file: File,
+    path: PathBuf,
+    /// Its length.
+    pub bytes: u64,
+}
+
+impl Metrics {
+    /// Opens the file and cuts it back to `bytes`: what a run wrote beyond its checkpoint is taken again.
+    pub fn open(folder: &Path, bytes: u64) -> Result<Self, TrainJobError> {
+        let path = folder.join("metrics.jsonl");
+        let open = || {
+            let mut file = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(&path)?;
+            file.set_len(bytes)?;
+            file.seek(SeekFrom::Start(bytes))?;
+            Ok(file)
+        };
+        match open() {
+            Ok(file) => Ok(Self { file, path, bytes }),
+            Err(source) => Err(TrainJobError::Write { path, source }),
+        }
+    }
+
+    /// Adds a line in one write.
+    pub fn add(&mut self, line: &MetricsLine) -> Result<(), TrainJobError> {
+        let mut text = serde_json::to_string(line).unwrap_or_default();
+        text.push('\n');
+        self.file
+            .write_all(text.as_bytes())
+            .map_err(|source| TrainJobError::Write {
+                path: self.path.clone(),
+                source,
+            })?;
+        self.bytes += text.len() as u64;
+        Ok(())
+    }
+}
