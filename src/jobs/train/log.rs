@@ -16,7 +16,9 @@ pub(super) struct RunLog<'a> {
 
 /// The file of a log that begins now.
 pub(super) fn path(folder: &Path, rank: Option<usize>) -> PathBuf {
-    let time = ZonedDateTime::now().strftime("%Y-%m-%d-%H-%M-%S").to_string();
+    let time = ZonedDateTime::now()
+        .strftime("%Y-%m-%d-%H-%M-%S")
+        .to_string();
     let rank = rank.map(|rank| format!("_{rank}")).unwrap_or_default();
     folder.join("logs").join(format!("train_{time}{rank}.log"))
 }
