@@ -94,6 +94,17 @@ pub enum TrainJobError {
         /// What to do.
         hint: &'static str,
     },
+    /// A thread could not be started.
+    #[error("cannot start a thread that reads images: {source}")]
+    Thread {
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The threads that read images ended early.
+    #[error(
+        "the threads that read images broke; the log holds the details, --resume goes on from the last checkpoint"
+    )]
+    Feed,
     /// The loss is not a number.
     #[error(
         "In epoch: {epoch} step: {step}, loss is NAN or INF, training process cannot continue, terminating training. First: {loss}. Images: {images}. The last checkpoint is intact; a lower lr or grad_clip may help"

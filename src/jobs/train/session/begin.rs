@@ -1,0 +1,254 @@
+//! Everything a run holds, made from its setup or from what was kept of it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use candle_core::Device;
+
+use super::super::feed::Source;
+use super::super::folder::{RunFolder, config_path};
+use super::super::log::RunLog;
+use super::super::measure::shown;
+use super::super::order::{Order, subset};
+use super::super::records::{RunRecord, RunState};
+use super::super::saved::{Progress, SavedRun, newest};
+use super::super::setup::Setup;
+use super::super::told::{Metrics, Told, now};
+use super::super::{TrainJobError, TrainRequest};
+use super::Session;
+use crate::coco::dataset::Dataset;
+use crate::coco::write_whole;
+use crate::config::Config;
+use crate::jobs::{JobError, device};
+use crate::model::{Detector, ParameterSet};
+use crate::train::{Optimizer, Schedule};
+
+impl Session {
+    pub(super) fn begin(
+        setup: Setup,
+        request: &TrainRequest,
+        folder: RunFolder,
+        device: Device,
+        log: &mut RunLog<'_>,
+    ) -> Result<Self, JobError> {
+        let Setup {
+            config,
+            mut dialect,
+            classes,
+            train,
+            labels,
+            val,
+            start,
+            notes,
+            resumed,
+        } = setup;
+        let order = Order {
+            seed: config.seed,
+            images: subset(
+                train.images().len(),
+                config.train_dataset_num,
+                config.train_dataset_divider,
+            ),
+            batch: config.batch_size,
+            rank: 0,
+            ranks: 1,
+        };
+        check_images(&train, &order)?;
+        let steps = order.steps();
+        for note in notes {
+            log.warn(&note);
+        }
+        log.info(&format!("Train dataset size: {steps}"));
+        log.info("Creating network...");
+        match (&start.checkpoint, &start.backbone) {
+            (Some(path), _) => log.info(&format!("Loading from checkpoint: {}", path.display())),
+            (None, Some(_)) => log.info("Load backbone weights..."),
+            (None, None) => log.info("Backbone weights were not loaded."),
+        }
+        let saved = match &resumed {
+            Some(path) => Some(resume(path, &config, &device, log)?),
+            None => None,
+        };
+        let mut optimizer = Optimizer::new(&config);
+        let (set, progress) = match saved {
+            Some(SavedRun {
+                weights,
+                optimizer: state,
+                progress,
+                dialect: of_run,
+                ..
+            }) => {
+                optimizer.restore(state, progress.updates);
+                dialect = of_run;
+                (ParameterSet::new(&config, &weights, &device)?, progress)
+            }
+            None => {
+                let progress = Progress {
+                    epoch: 1,
+                    ..Progress::default()
+                };
+                (
+                    ParameterSet::new(&config, &start.weights, &device)?,
+                    progress,
+                )
+            }
+        };
+        let device_name = device::describe(&device);
+        log.info(&format!("Number of parameters: {}", set.value_count()));
+        log.info(&format!("Device type: {device_name}"));
+        log.info("Creating criterion, lr and opt objects...");
+        let detector = Detector::trainable(&set, &config, dialect)?;
+        let schedule = Schedule::new(&config, steps.div_ceil(config.accumulate_step));
+        let record = record(
+            &config,
+            request,
+            &start.checkpoint,
+            val.as_ref(),
+            &device_name,
+            steps,
+        );
+        let source = Source {
+            dataset: train,
+            labels,
+            order,
+            config: config.clone(),
+            dialect,
+        };
+        let metrics = Metrics::open(&folder.path, progress.metrics_bytes)?;
+        let mut session = Self {
+            told: Told::new(&folder.path, record),
+            metrics,
+            classes,
+            dialect,
+            folder,
+            device,
+            device_name,
+            source: Arc::new(source),
+            val,
+            set,
+            detector,
+            optimizer,
+            schedule,
+            steps,
+            progress,
+            config,
+            gathered: BTreeMap::new(),
+            micro_batches: 0,
+            taken: 0,
+            saved_at: None,
+            seconds_per_step: None,
+            seconds_per_eval: None,
+        };
+        session.keep_inputs(request)?;
+        session.told.record.best = session.progress.best.last().cloned();
+        session
+            .told
+            .record
+            .skipped
+            .clone_from(&session.progress.skipped);
+        session.told.state(RunState::Starting)?;
+        log.info("    Done!\n");
+        Ok(session)
+    }
+
+    /// The configuration and the command, for people and for resuming.
+    fn keep_inputs(&self, request: &TrainRequest) -> Result<(), JobError> {
+        let write = |name: &str, text: String| {
+            write_whole(&self.folder.path.join(name), |out| {
+                out.write_all(text.as_bytes())
+            })
+        };
+        write_whole(&config_path(&self.folder.path), |out| {
+            out.write_all(self.config.to_yaml().as_bytes())
+        })?;
+        write("cmd.txt", format!("{}\n", request.command.join(" ")))?;
+        write("args.txt", format!("{request:#?}\n"))?;
+        Ok(())
+    }
+}
+
+/// The kept run, with what was passed over told.
+fn resume(
+    folder: &Path,
+    config: &Config,
+    device: &Device,
+    log: &mut RunLog<'_>,
+) -> Result<SavedRun, JobError> {
+    match newest(folder, config, device) {
+        Ok(saved) => {
+            for reason in &saved.passed_over {
+                log.warn(&format!("passed over {reason}"));
+            }
+            log.info(&format!(
+                "Resuming after epoch: {}, step: {}",
+                saved.progress.epoch, saved.progress.step
+            ));
+            Ok(saved)
+        }
+        Err(reasons) => Err(TrainJobError::NothingToResume {
+            path: folder.to_owned(),
+            hint: reasons
+                .first()
+                .map(|first| format!(": {first}"))
+                .unwrap_or_default(),
+        }
+        .into()),
+    }
+}
+
+fn check_images(train: &Dataset, order: &Order) -> Result<(), TrainJobError> {
+    let path = train.json().to_owned();
+    if order.images.is_empty() || train.missing() == train.images().len() {
+        let hint = match train.images().len() {
+            0 => String::new(),
+            count => format!(
+                ": of {count} images none is there in {}",
+                train.folder().display()
+            ),
+        };
+        return Err(TrainJobError::EmptySet { path, hint });
+    }
+    if order.steps() == 0 {
+        return Err(TrainJobError::TooFew {
+            path,
+            images: order.images.len(),
+            ranks: order.ranks,
+            batch: order.batch,
+        });
+    }
+    Ok(())
+}
+
+fn record(
+    config: &Config,
+    request: &TrainRequest,
+    start: &Option<PathBuf>,
+    val: Option<&PathBuf>,
+    device: &str,
+    steps: usize,
+) -> RunRecord {
+    RunRecord {
+        version: 1,
+        state: RunState::Starting,
+        pid: std::process::id(),
+        host: gethostname::gethostname().to_string_lossy().into_owned(),
+        command: request.command.clone(),
+        started: now(),
+        updated: now(),
+        epoch: 0,
+        epochs: config.epoch_size,
+        step: 0,
+        steps_per_epoch: steps,
+        evaluated: None,
+        seconds_left: None,
+        device: device.to_owned(),
+        message: None,
+        best: None,
+        last_checkpoint: None,
+        start_checkpoint: start.as_ref().map(|path| path.display().to_string()),
+        train_data: config.train_dataset.clone(),
+        val_data: shown(val),
+        skipped: Vec::new(),
+    }
+}

@@ -1,0 +1,198 @@
+//! A run from its first step to its last.
+
+mod begin;
+mod epoch;
+mod step;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use candle_core::{Device, Tensor};
+
+use super::feed::{Feed, Source};
+use super::folder::RunFolder;
+use super::log::{self, RunLog};
+use super::records::RunState;
+use super::saved::{Identity, Mean, Progress, save_run};
+use super::setup::Setup;
+use super::told::{Metrics, Told};
+use super::{TrainEvent, TrainJobError, TrainRequest, Trained};
+use crate::coco::write_whole;
+use crate::config::{Config, Dialect};
+use crate::jobs::{JobError, device};
+use crate::model::{Detector, ParameterSet};
+use crate::structures::ClassTable;
+use crate::train::{Optimizer, Schedule};
+
+/// Trains what `setup` describes.
+pub(super) fn run(
+    setup: Setup,
+    request: &TrainRequest,
+    stop: &AtomicBool,
+    report: &mut (dyn FnMut(TrainEvent<'_>) + Send),
+) -> Result<Trained, JobError> {
+    let device = device::choose(&request.device)?;
+    let (folder, was_there) = match &setup.resumed {
+        Some(path) => (RunFolder::lock(path)?, false),
+        None => RunFolder::create(Path::new(&setup.config.train_outputs), &setup.config.brief)?,
+    };
+    if let Some(file) = &request.run_record {
+        let line = format!("{}\n", folder.path.display());
+        write_whole(file, |out| out.write_all(line.as_bytes()))?;
+    }
+    let log_path = log::path(&folder.path, None);
+    let mut log = RunLog::new(Some(&log_path), report)?;
+    let mut session = Session::begin(setup, request, folder, device, &mut log)?;
+    if was_there {
+        let best = session.folder.path.join("best_ckpt");
+        log.warn(&format!("Directory already exists: {}", best.display()));
+    }
+    let ended = session.train(stop, &mut log);
+    session.end(ended, &mut log)
+}
+
+/// Everything a run holds.
+struct Session {
+    config: Config,
+    classes: ClassTable,
+    dialect: Dialect,
+    folder: RunFolder,
+    device: Device,
+    device_name: String,
+    source: Arc<Source>,
+    val: Option<PathBuf>,
+    set: ParameterSet,
+    detector: Detector,
+    optimizer: Optimizer,
+    schedule: Schedule,
+    /// Data steps of an epoch.
+    steps: usize,
+    progress: Progress,
+    metrics: Metrics,
+    told: Told,
+    /// Gradients of the micro-batches since the last update, summed, and how many.
+    gathered: BTreeMap<String, Tensor>,
+    micro_batches: usize,
+    /// Steps that this process took.
+    taken: usize,
+    /// Where the newest checkpoint stands: epoch, step, whether evaluated.
+    saved_at: Option<(usize, usize, bool)>,
+    seconds_per_step: Option<f64>,
+    seconds_per_eval: Option<f64>,
+}
+
+/// How the steps ended.
+enum Ended {
+    Finished,
+    Stopped,
+}
+
+impl Session {
+    fn train(&mut self, stop: &AtomicBool, log: &mut RunLog<'_>) -> Result<Ended, JobError> {
+        let done = (self.progress.epoch - 1) * self.steps + self.progress.step;
+        let end = self.config.epoch_size * self.steps;
+        let mut feed = Feed::start(Arc::clone(&self.source), done, end)
+            .map_err(|source| TrainJobError::Thread { source })?;
+        loop {
+            if self.progress.step == self.steps {
+                if let Ended::Stopped = self.end_epoch(stop, log)? {
+                    return Ok(Ended::Stopped);
+                }
+                if self.progress.epoch >= self.config.epoch_size {
+                    return Ok(Ended::Finished);
+                }
+                self.progress.epoch += 1;
+                self.progress.step = 0;
+                self.progress.epoch_loss = Mean::default();
+                self.progress.epoch_seconds = 0.0;
+                self.progress.is_evaluated = false;
+            }
+            self.told.record.state = RunState::Running;
+            let began = Instant::now();
+            let fed = feed.next().ok_or(TrainJobError::Feed)?;
+            let waited = began.elapsed().as_secs_f64();
+            let step = self.step(fed, waited, began, log)?;
+            self.after_step(step, log)?;
+            let asked = stop.load(Ordering::Relaxed) || self.folder.stop_asked();
+            if asked && self.micro_batches == 0 {
+                return Ok(Ended::Stopped);
+            }
+        }
+    }
+
+    /// A checkpoint that can be resumed from; older ones go.
+    fn save(&mut self) -> Result<(), JobError> {
+        let Progress {
+            epoch,
+            step,
+            is_evaluated,
+            ..
+        } = self.progress;
+        if self.saved_at == Some((epoch, step, is_evaluated)) {
+            return Ok(());
+        }
+        let path = self
+            .folder
+            .checkpoint(0, self.progress.epoch, self.progress.step);
+        save_run(
+            &path,
+            &self.identity(),
+            &self.set,
+            &self.optimizer,
+            &self.progress,
+        )?;
+        self.folder.retain_periodic(self.config.keep_checkpoint_max);
+        self.told.record.last_checkpoint = Some(self.folder.relative(&path));
+        self.saved_at = Some((epoch, step, is_evaluated));
+        Ok(())
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        Identity {
+            config: &self.config,
+            classes: &self.classes,
+            dialect: self.dialect,
+        }
+    }
+
+    /// The last checkpoint and the last word.
+    fn end(
+        mut self,
+        ended: Result<Ended, JobError>,
+        log: &mut RunLog<'_>,
+    ) -> Result<Trained, JobError> {
+        let ended = ended.and_then(|ended| {
+            if matches!(ended, Ended::Stopped) && self.micro_batches == 0 && self.progress.step > 0
+            {
+                self.save()?;
+            }
+            Ok(ended)
+        });
+        self.told.record.seconds_left = None;
+        match &ended {
+            Ok(Ended::Finished) => {
+                log.info(&format!("Done! {}", self.device_name));
+                self.told.state(RunState::Finished)?;
+            }
+            Ok(Ended::Stopped) => {
+                log.info("Stopped: the step is finished and kept; --resume goes on from it");
+                self.told.state(RunState::Stopped)?;
+            }
+            Err(error) => {
+                log.error(&error.to_string());
+                self.told.record.message = Some(error.to_string());
+                // The error itself is what matters.
+                let _ = self.told.state(RunState::Failed);
+            }
+        }
+        let finished = matches!(ended?, Ended::Finished);
+        Ok(Trained {
+            folder: self.folder.path.clone(),
+            finished,
+            record: self.told.record,
+        })
+    }
+}

@@ -1,0 +1,237 @@
+//! One data step: losses, gradients, an update where a group of micro-batches ends, and what is told of it.
+
+use std::time::Instant;
+
+use candle_core::Device;
+
+use super::super::feed::Fed;
+use super::super::log::RunLog;
+use super::super::records::{LossValues, MetricsLine, StepRecord};
+use super::super::saved::Mean;
+use super::super::{TrainEvent, TrainJobError};
+use super::Session;
+use crate::jobs::model::stack;
+use crate::jobs::{JobError, resident_memory};
+use crate::model::ModelError;
+use crate::train::{Batch, Losses, TrainError, Update, losses};
+
+/// Steps that the speed is averaged over.
+const SPEED_WINDOW: f64 = 50.0;
+
+impl Session {
+    /// One data step; an update where it ends a group of micro-batches.
+    pub(super) fn step(
+        &mut self,
+        fed: Fed,
+        waited: f64,
+        began: Instant,
+        log: &mut RunLog<'_>,
+    ) -> Result<StepRecord, JobError> {
+        self.progress.step += 1;
+        self.progress.global_step += 1;
+        for (path, reason) in &fed.skipped {
+            self.skip(path, reason, log);
+        }
+        let images = fed.samples.len();
+        let mut values = LossValues::default();
+        if images > 0 {
+            values = self.backward(fed)?;
+            self.micro_batches += 1;
+        }
+        let rate = self.schedule.rate(self.progress.updates);
+        let is_last = self.progress.step == self.steps;
+        let is_full = self
+            .progress
+            .step
+            .is_multiple_of(self.config.accumulate_step);
+        let norm = if (is_full || is_last) && self.micro_batches > 0 {
+            Some(self.update(rate)?)
+        } else {
+            None
+        };
+        let seconds = began.elapsed().as_secs_f64();
+        self.progress.epoch_seconds += seconds;
+        self.taken += 1;
+        let weight = 1.0 / (self.taken as f64).min(SPEED_WINDOW);
+        let mean = self.seconds_per_step.unwrap_or(seconds);
+        self.seconds_per_step = Some(mean + (seconds - mean) * weight);
+        Ok(StepRecord {
+            epoch: self.progress.epoch,
+            step: self.progress.step,
+            global_step: self.progress.global_step,
+            loss: values.total(),
+            losses: values,
+            lr: rate,
+            grad_norm: norm,
+            images_per_second: images as f64 / seconds.max(1e-9),
+            data_time: waited,
+            step_time: seconds,
+            memory_mib: resident_memory().unwrap_or(0) as f64 / f64::from(1 << 20),
+        })
+    }
+
+    fn skip(&mut self, path: &str, reason: &str, log: &mut RunLog<'_>) {
+        let known = self.progress.skipped.iter().any(|(seen, _)| seen == path);
+        if !known {
+            log.warn(&format!("skipped {path}: {reason}"));
+            self.progress
+                .skipped
+                .push((path.to_owned(), reason.to_owned()));
+            self.told.record.skipped.clone_from(&self.progress.skipped);
+        }
+    }
+
+    /// Losses of a batch; their gradients are added to what was gathered.
+    fn backward(&mut self, fed: Fed) -> Result<LossValues, JobError> {
+        let (epoch, step) = (self.progress.epoch, self.progress.step);
+        let paths: Vec<String> = fed
+            .samples
+            .iter()
+            .map(|sample| sample.path.display().to_string())
+            .collect();
+        let not_finite = |loss: &str| TrainJobError::NotFinite {
+            epoch,
+            step,
+            loss: loss.to_owned(),
+            images: paths.join(", "),
+        };
+        let failed = |source: TrainError| match source {
+            TrainError::Model(ModelError::Nan { stage }) => not_finite(stage),
+            source => TrainJobError::Step {
+                epoch,
+                step,
+                source,
+            },
+        };
+        let batch = batch(fed, &self.device).map_err(|e| failed(e.into()))?;
+        let found = losses(&self.detector, &self.config, &batch).map_err(failed)?;
+        let values = values(&found).map_err(failed)?;
+        if let Some((name, _)) = values.named().into_iter().find(|(_, v)| !v.is_finite()) {
+            return Err(not_finite(name).into());
+        }
+        let scaled = found
+            .total()
+            .and_then(|total| Ok((total * self.config.loss_scale)?))
+            .map_err(failed)?;
+        drop(found);
+        let mut gradients = scaled.backward().map_err(|e| failed(e.into()))?;
+        for (name, var) in self.set.trained() {
+            let Some(gradient) = gradients.remove(var.as_tensor()) else {
+                continue;
+            };
+            let sum = match self.gathered.remove(name) {
+                Some(sum) => (sum + gradient).map_err(|e| failed(e.into()))?,
+                None => gradient,
+            };
+            self.gathered.insert(name.to_owned(), sum);
+        }
+        Ok(values)
+    }
+
+    /// Applies what was gathered; returns the norm of the gradient.
+    fn update(&mut self, rate: f64) -> Result<f64, JobError> {
+        let factor = 1.0 / (self.config.loss_scale * self.micro_batches as f64);
+        let gradients = std::mem::take(&mut self.gathered);
+        self.micro_batches = 0;
+        let norm = self
+            .optimizer
+            .step(self.set.trained(), &gradients, Update { rate, factor })
+            .map_err(|source| self.failed(source))?;
+        self.progress.updates += 1;
+        if !norm.is_finite() {
+            return Err(self.failed(TrainError::Gradient).into());
+        }
+        Ok(norm)
+    }
+
+    fn failed(&self, source: TrainError) -> TrainJobError {
+        TrainJobError::Step {
+            epoch: self.progress.epoch,
+            step: self.progress.step,
+            source,
+        }
+    }
+
+    /// Records, the line of the log, the periodic checkpoint.
+    pub(super) fn after_step(
+        &mut self,
+        step: StepRecord,
+        log: &mut RunLog<'_>,
+    ) -> Result<(), JobError> {
+        self.progress.line_loss.add(step.loss);
+        self.progress.epoch_loss.add(step.loss);
+        self.metrics.add(&MetricsLine::Step(step.clone()))?;
+        self.progress.metrics_bytes = self.metrics.bytes;
+        self.tell_record();
+        self.told.now_and_then();
+        let is_due = step.step.is_multiple_of(self.config.save_every);
+        if is_due {
+            let loss = self.progress.line_loss.value().unwrap_or(0.0);
+            let lr = self.schedule.printed(self.progress.updates);
+            log.info(&format!(
+                "epoch: {}, step: {}, loss: {loss:.6},  lr: {lr:.6}",
+                step.epoch, step.step
+            ));
+            self.progress.line_loss = Mean::default();
+        }
+        if is_due && self.micro_batches == 0 {
+            self.save()?;
+        }
+        let done = self.progress.global_step;
+        log.tell(TrainEvent::Step {
+            step: &step,
+            done: (done, self.steps * self.config.epoch_size),
+            seconds_left: self.told.record.seconds_left,
+        });
+        Ok(())
+    }
+
+    fn tell_record(&mut self) {
+        let left = (self.steps * self.config.epoch_size).saturating_sub(self.progress.global_step);
+        let evals = if self.val.is_some() {
+            let epochs = self.config.epoch_size + 1 - self.progress.epoch;
+            epochs.div_ceil(self.config.eval_every)
+        } else {
+            0
+        };
+        let of_steps = self.seconds_per_step.map(|seconds| seconds * left as f64);
+        let of_evals = self.seconds_per_eval.unwrap_or(0.0) * evals as f64;
+        let record = &mut self.told.record;
+        record.epoch = self.progress.epoch;
+        record.step = self.progress.step;
+        record.seconds_left = of_steps.map(|seconds| seconds + of_evals);
+    }
+}
+
+/// The images of a step as one tensor, with their truths.
+fn batch(fed: Fed, device: &Device) -> candle_core::Result<Batch> {
+    let (mut images, mut truths, mut draws) = (Vec::new(), Vec::new(), Vec::new());
+    for fed in fed.samples {
+        images.push(fed.sample.image);
+        truths.push(fed.sample.truth);
+        draws.push(fed.draw);
+    }
+    let transforms = images.iter().map(|image| image.transform).collect();
+    Ok(Batch {
+        images: stack(images, device)?,
+        transforms,
+        truths,
+        draws,
+    })
+}
+
+fn values(losses: &Losses) -> Result<LossValues, TrainError> {
+    let mut values = [0.0; 6];
+    for (value, loss) in values.iter_mut().zip(losses.all()) {
+        *value = f64::from(loss.to_scalar::<f32>()?);
+    }
+    let [rpn_cls, rpn_box, cls, bbox, mask, mask_iou] = values;
+    Ok(LossValues {
+        rpn_cls,
+        rpn_box,
+        cls,
+        bbox,
+        mask,
+        mask_iou,
+    })
+}
