@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::document::evaluation::Side;
 use crate::document::ranking::RankBy;
+use crate::document::shell;
 use crate::document::{Document, ImageState, ModelState};
 use crate::ui::colour::ColourBy;
 use crate::ui::picked::Picked;
@@ -504,13 +505,7 @@ fn has_model(doc: &Document) -> bool {
 
 /// A path as a POSIX shell reads it back.
 fn shell_word(path: &std::path::Path) -> String {
-    let text = path.to_string_lossy();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:,@".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        text.into_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+    shell::word(&path.to_string_lossy())
 }
 
 /// Commands of this frame, in order.

@@ -78,6 +78,7 @@ fn file(command: &Command, target: &mut Target<'_>) {
             *settings = Settings {
                 view: std::mem::take(&mut settings.view),
                 views_of: std::mem::take(&mut settings.views_of),
+                run_folders: std::mem::take(&mut settings.run_folders),
                 ..Settings::default()
             };
             target.shell.memory.last_source = None;
