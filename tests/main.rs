@@ -32,6 +32,8 @@ mod plot;
 mod query;
 mod support;
 #[cfg(feature = "gui")]
+mod train_ui;
+#[cfg(feature = "gui")]
 mod ui;
 mod weights;
 #[cfg(feature = "gui")]

@@ -495,7 +495,8 @@ mod tests {
         let configured = Configured::read("tiny").unwrap();
         let mut draft = draft();
         assert_eq!(draft.update(None), None);
-        assert_eq!(draft.update(Some(&configured)), Some(2));
+        let of_file = configured.batch * configured.accumulate;
+        assert_eq!(draft.update(Some(&configured)), Some(of_file));
         draft.batch = "4".into();
         draft.accumulate = "2".into();
         assert_eq!(draft.update(None), Some(8));

@@ -147,7 +147,7 @@ fn job_text(progress: &Progress) -> String {
 }
 
 /// In the unit that matters: `40 s`, `25 min`, `3 h 10 min`.
-fn duration_text(duration: Duration) -> String {
+pub fn duration_text(duration: Duration) -> String {
     let seconds = duration.as_secs_f64().ceil() as u64;
     match seconds {
         0..=89 => format!("{seconds} s"),

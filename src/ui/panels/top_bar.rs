@@ -22,9 +22,7 @@ pub fn top_bar_ui(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut Comma
         ui.add_space(2.0 * theme::GRID);
         source_menu(ui, doc, view, out);
         ui.add_space(4.0 * theme::GRID);
-        if doc.source().is_some() {
-            workspaces(ui, view, out);
-        }
+        workspaces(ui, doc, view, out);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let hint = widgets::command_hint(&Command::ToggleSettings);
             if widgets::icon_button(ui, icons::GEAR_SIX, &hint).clicked() {
@@ -72,11 +70,13 @@ pub fn paint_mark(ui: &Ui, rect: egui::Rect, c: &theme::Colours) {
     ));
 }
 
-fn workspaces(ui: &mut Ui, view: &ViewState, out: &mut CommandQueue) {
+fn workspaces(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQueue) {
     let c = theme::colours(ui);
     ui.spacing_mut().item_spacing.x = theme::GRID;
     for workspace in Workspace::ALL {
-        let is_open = view.workspace == workspace;
+        let command = Command::SetWorkspace(workspace);
+        let is_enabled = command.enabled(doc, view);
+        let is_open = view.workspace == workspace && is_enabled;
         let text = match is_open {
             true => widgets::strong(workspace.label(), theme::BODY).color(c.text),
             false => egui::RichText::new(workspace.label())
@@ -91,10 +91,14 @@ fn workspaces(ui: &mut Ui, view: &ViewState, out: &mut CommandQueue) {
             })
             .stroke(egui::Stroke::NONE)
             .min_size(vec2(64.0, 28.0));
-        let command = Command::SetWorkspace(workspace);
         let hint = format!("{} ({})", workspace.hint(), keys::shortcut_text(&command));
-        let response = ui.add(tab).on_hover_text(hint);
-        response.widget_info(|| WidgetInfo::selected(Role::Tab, true, is_open, workspace.label()));
+        let response = ui
+            .add_enabled(is_enabled, tab)
+            .on_hover_text(hint)
+            .on_disabled_hover_text("Open a set first");
+        response.widget_info(|| {
+            WidgetInfo::selected(Role::Tab, is_enabled, is_open, workspace.label())
+        });
         if response.clicked() {
             out.push(command);
         }
