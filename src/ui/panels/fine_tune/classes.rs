@@ -13,7 +13,7 @@ const ROW: f32 = 26.0;
 /// Width of the bar of a class.
 const BAR: f32 = 72.0;
 /// Width of the two buttons.
-const BUTTONS: f32 = 60.0;
+const BUTTONS: f32 = 76.0;
 /// Rows on screen; the rest scrolls.
 const ROWS: usize = 8;
 
@@ -29,6 +29,7 @@ pub fn classes_ui(ui: &mut Ui, report: &PreflightReport, draft: &mut FineTune) {
     changes(ui, draft);
     let most = report.classes.iter().map(|class| class.annotations).max();
     let most = most.unwrap_or(0).max(1);
+    let width = ui.available_width();
     ui.spacing_mut().item_spacing.y = 0.0;
     egui::ScrollArea::vertical()
         .id_salt("classes of the set")
@@ -36,14 +37,13 @@ pub fn classes_ui(ui: &mut Ui, report: &PreflightReport, draft: &mut FineTune) {
         .auto_shrink([false, true])
         .show_rows(ui, ROW, report.classes.len(), |ui, rows| {
             for class in report.classes.get(rows).unwrap_or_default() {
-                class_ui(ui, class, most, draft);
+                class_ui(ui, class, most, width, draft);
             }
         });
 }
 
-fn class_ui(ui: &mut Ui, class: &ClassCount, most: usize, draft: &mut FineTune) {
+fn class_ui(ui: &mut Ui, class: &ClassCount, most: usize, width: f32, draft: &mut FineTune) {
     let c = theme::colours(ui);
-    let width = ui.available_width();
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 0.0;
         let (rect, response) = ui.allocate_exact_size(vec2(width - BUTTONS, ROW), Sense::hover());
@@ -79,7 +79,8 @@ fn class_ui(ui: &mut Ui, class: &ClassCount, most: usize, draft: &mut FineTune) 
 
 fn buttons(ui: &mut Ui, class: &ClassCount, draft: &mut FineTune) {
     let is_target = draft.renames.iter().any(|(_, new)| *new == class.name);
-    let is_listed = draft.renames.iter().any(|(old, _)| *old == class.name);
+    let is_dropped = draft.drops.contains(&class.name);
+    let is_listed = is_dropped || draft.renames.iter().any(|(old, _)| *old == class.name);
     let name = format!("Rename or merge {}", class.name);
     let can_rename = !is_target && !is_listed;
     let rename = ui.add_enabled_ui(can_rename, |ui| widgets::icon_button(ui, icons::TAG, &name));
@@ -90,7 +91,10 @@ fn buttons(ui: &mut Ui, class: &ClassCount, draft: &mut FineTune) {
         draft.renames.push((class.name.clone(), class.name.clone()));
     }
     let name = format!("Drop {}", class.name);
-    if widgets::icon_button(ui, icons::TRASH, &name).clicked() {
+    let drop = ui.add_enabled_ui(!is_dropped, |ui| {
+        widgets::icon_button(ui, icons::TRASH, &name)
+    });
+    if drop.inner.clicked() {
         draft.drop_class(&class.name);
     }
 }

@@ -8,9 +8,9 @@ use crate::ui::{icons, theme, widgets};
 /// Width of the names.
 pub const NAMES: f32 = 112.0;
 /// Width of a number.
-pub const NUMBER: f32 = 104.0;
+pub const NUMBER: f32 = 112.0;
 /// Width of the button that opens a list.
-const CARET: f32 = 28.0;
+const CARET: f32 = 32.0;
 
 /// A name and what stands right of it.
 pub fn row(ui: &mut Ui, name: &str, content: impl FnOnce(&mut Ui)) {
@@ -37,7 +37,7 @@ pub fn text(
     let field = TextEdit::singleline(value)
         .hint_text(hint)
         .margin(Margin::symmetric(8, 4))
-        .desired_width(width - 16.0);
+        .desired_width(width);
     let response = ui
         .scope(|ui| {
             if is_refused {

@@ -11,6 +11,9 @@ use crate::ui::train_command::TrainCommand;
 use crate::ui::widgets::{self, thousands};
 use crate::ui::{icons, theme};
 
+/// Text below a sign begins here.
+const INDENT: f32 = 16.0;
+
 /// Draws what the last check found.
 pub fn report_ui(ui: &mut Ui, doc: &mut Document, out: &mut CommandQueue) {
     head(ui, doc, out);
@@ -178,23 +181,25 @@ fn proposals(ui: &mut Ui, report: &PreflightReport, draft: &mut FineTune) {
     for proposal in &report.proposals {
         let (key, value) = (&proposal.key, &proposal.value);
         let is_used = draft.has(key, value);
-        sign(ui, icons::SPARKLE, c.accent, |ui| {
-            ui.horizontal(|ui| {
-                ui.label(widgets::strong(format!("{key} = {value}"), theme::BODY));
-                if is_used {
-                    ui.colored_label(c.success, icons::CHECK);
-                    ui.weak("used");
-                } else {
-                    let button = ui.small_button("Use");
-                    button.widget_info(|| {
-                        let name = format!("Use {key} {value}");
-                        egui::WidgetInfo::labeled(egui::Role::Button, true, name)
-                    });
-                    if button.clicked() {
-                        draft.apply(key, value);
-                    }
-                }
+        ui.horizontal(|ui| {
+            ui.colored_label(c.accent, icons::SPARKLE);
+            ui.label(widgets::strong(format!("{key} = {value}"), theme::BODY));
+            if is_used {
+                ui.colored_label(c.success, icons::CHECK);
+                ui.weak("used");
+                return;
+            }
+            let button = widgets::quiet_button(ui, "Use", c.accent);
+            button.widget_info(|| {
+                let name = format!("Use {key} {value}");
+                egui::WidgetInfo::labeled(egui::Role::Button, true, name)
             });
+            if button.clicked() {
+                draft.apply(key, value);
+            }
+        });
+        ui.horizontal_top(|ui| {
+            ui.add_space(INDENT);
             let why = RichText::new(&proposal.why)
                 .size(theme::SMALL)
                 .color(c.weak);

@@ -125,7 +125,8 @@ fn plot_ui(ui: &mut Ui, view: &mut TrainView, runs: &[&Run], options: CurveOptio
 
 fn curves(view: &mut TrainView, runs: &[&Run], options: CurveOptions) -> Vec<Curve> {
     let mut curves = Vec::new();
-    for run in runs {
+    // The selected run comes last: it lies on top.
+    for run in runs.iter().rev() {
         let colour = view.colour(&run.folder).unwrap_or(0);
         if view.quantity != Quantity::Ap {
             curves.push(Curve {
@@ -136,9 +137,10 @@ fn curves(view: &mut TrainView, runs: &[&Run], options: CurveOptions) -> Vec<Cur
             });
             continue;
         }
-        // One run has a colour for each AP; several have a colour each.
+        // One run has a colour for each AP; several have a colour each, and the two that are compared most.
         let is_alone = runs.len() == 1;
-        for (at, kind) in ApKind::ALL.into_iter().enumerate() {
+        let kinds = if is_alone { ApKind::ALL.len() } else { 2 };
+        for (at, kind) in ApKind::ALL.into_iter().enumerate().take(kinds) {
             curves.push(Curve {
                 name: match is_alone {
                     true => kind.label().to_owned(),

@@ -13,6 +13,9 @@ use crate::ui::view::ViewState;
 use crate::ui::widgets::{self, thousands};
 use crate::ui::{icons, theme};
 
+/// Height of a line.
+const LINE: f32 = 19.0;
+
 /// The right side of the workspace.
 pub fn train_right_ui(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQueue) {
     let c = theme::colours(ui);
@@ -32,6 +35,8 @@ pub fn train_right_ui(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut C
     ScrollArea::vertical()
         .auto_shrink([false, false])
         .show(ui, |ui| {
+            ui.spacing_mut().interact_size.y = LINE;
+            ui.spacing_mut().item_spacing.y = 2.0;
             if let Some(record) = &run.record {
                 now(ui, run, record);
                 best(ui, run, record);

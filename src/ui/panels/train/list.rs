@@ -222,8 +222,8 @@ impl RunRow<'_> {
         let points = curves.get(self.run, Quantity::Loss, options);
         let right = rect.right() - 2.0 * theme::GRID;
         let area = Rect::from_min_max(
-            pos2(right - SPARK.x, rect.top() + 26.0),
-            pos2(right, rect.top() + 26.0 + SPARK.y),
+            pos2(right - SPARK.x, rect.top() + 28.0),
+            pos2(right, rect.top() + 28.0 + SPARK.y),
         );
         let c = theme::colours(ui);
         let colour = match self.colour {

@@ -16,7 +16,9 @@ use crate::ui::{fonts, theme};
 /// A tile is not narrower.
 const LEAST: f32 = 100.0;
 /// Height of a tile.
-const HEIGHT: f32 = 76.0;
+const HEIGHT: f32 = 84.0;
+/// From this width on the value stands beside the name, else below it.
+const BESIDE: f32 = 150.0;
 /// Between tiles.
 const GAP: f32 = 8.0;
 /// Points of a small curve.
@@ -106,18 +108,30 @@ fn frame(ui: &Ui, rect: Rect, name: &str, value: &str, is_shown: bool, raised: b
         .rect(rect, theme::RADIUS, fill, stroke, StrokeKind::Inside);
     let inner = rect.shrink(2.0 * theme::GRID);
     let strong = FontId::new(theme::SMALL, fonts::semibold());
-    let at = pos2(inner.right(), inner.top() + 6.0);
-    let written = ui
-        .painter()
-        .text(at, Align2::RIGHT_CENTER, value, strong, c.text);
+    let (at, align, end) = match rect.width() < BESIDE {
+        true => (
+            inner.min + vec2(0.0, 22.0),
+            Align2::LEFT_CENTER,
+            inner.right(),
+        ),
+        false => {
+            let at = pos2(inner.right(), inner.top() + 6.0);
+            (at, Align2::RIGHT_CENTER, inner.right() - 48.0)
+        }
+    };
+    ui.painter().text(at, align, value, strong, c.text);
     let small = FontId::proportional(theme::SMALL);
-    let at = pos2(inner.left(), at.y);
-    widgets::elided(ui, at, written.left() - theme::GRID, name, &small, c.weak);
+    let at = inner.min + vec2(0.0, 6.0);
+    widgets::elided(ui, at, end, name, &small, c.weak);
 }
 
 fn small_curves(ui: &Ui, rect: Rect, curves: &[(Points, Color32)]) {
     let area = Rect::from_min_max(
-        rect.min + vec2(2.0 * theme::GRID, 28.0),
+        rect.min
+            + vec2(
+                2.0 * theme::GRID,
+                if rect.width() < BESIDE { 42.0 } else { 30.0 },
+            ),
         rect.max - vec2(2.0 * theme::GRID, 2.0 * theme::GRID),
     );
     let all = || curves.iter().flat_map(|(points, _)| points.iter());
