@@ -587,3 +587,74 @@ fn a_run_is_resumed_from_its_folder() {
         "the old request would stop it"
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn a_run_is_compared_with_its_start() {
+    let home = Home::new();
+    let files = crate::workspaces::files();
+    let start = home.path().join("start.safetensors");
+    std::fs::write(&start, "weights").unwrap();
+    let change = json!({
+        "state": "finished", "epoch": 3, "start_checkpoint": start.display().to_string(),
+        "val_data": files.set.display().to_string(),
+    });
+    run(&home.runs(), "a", change, 30);
+    home.trainer(&format!(
+        "for word in \"$@\"; do case $word in\n\
+         */start.json) cp {} \"$word\";; */best.json) cp {} \"$word\";; esac; done",
+        files.first.display(),
+        files.second.display()
+    ));
+    let mut window = home.window(egui::Theme::Dark, SIZE);
+    until(&mut window, "the run", |window| steps(window, "a") == 30);
+    click(&mut window, "Compare with the start");
+    until(&mut window, "the comparison", |window| {
+        let app = window.state();
+        app.view().workspace == Workspace::Compare
+            && app.document().second().is_some()
+            && crate::workspaces::is_analysed(app)
+            && (app.document().analysis()).is_some_and(|analysis| analysis.comparison.is_some())
+    });
+    assert_eq!(home.told().matches("eval --checkpoint").count(), 2);
+    shot(&mut window, "train-against-compare");
+    send(&mut window, Command::SetWorkspace(Workspace::Train));
+    shot(&mut window, "train-against");
+    click(&mut window, "better images");
+    assert_eq!(window.state().view().workspace, Workspace::Compare);
+    let gallery = window.state().view().gallery.clone();
+    assert!(gallery.contains(&1) && !gallery.contains(&3), "{gallery:?}");
+    // The files are there: the checkpoints need not run again.
+    send(&mut window, Command::CloseSet);
+    send(&mut window, Command::SetWorkspace(Workspace::Train));
+    click(&mut window, "Compare with the start");
+    until(&mut window, "the comparison", |window| {
+        window.state().document().second().is_some()
+    });
+    assert_eq!(home.told().matches("eval --checkpoint").count(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_best_checkpoint_opens_on_the_validation_set() {
+    let home = Home::new();
+    let files = crate::workspaces::files();
+    let change = json!({
+        "state": "finished", "epoch": 3, "val_data": files.set.display().to_string(),
+    });
+    let folder = run(&home.runs(), "a", change, 30);
+    let mut window = home.window(egui::Theme::Dark, SIZE);
+    until(&mut window, "the run", |window| steps(window, "a") == 30);
+    click(&mut window, "Open best");
+    until(&mut window, "the set", |window| {
+        let doc = window.state().document();
+        doc.has_truth() && doc.source().is_some_and(|source| source.path == files.set)
+    });
+    // These weights are none, which the window says; it is the chosen checkpoint all the same.
+    until(&mut window, "the refusal", |window| {
+        use maskscope::document::ModelState;
+        let best = folder.join("best_ckpt/best.safetensors");
+        matches!(window.state().document().model(), ModelState::Failed(path, _) if *path == best)
+    });
+    assert_eq!(window.state().view().workspace, Workspace::Evaluate);
+}

@@ -180,6 +180,10 @@ impl App {
             self.view.workspace = Workspace::Browse;
         }
         self.view.train.renew(&mut self.document);
+        if self.document.take_shown_comparison() {
+            self.view.workspace = Workspace::Compare;
+            self.view.compare.tab = panels::compare::CompareTab::Sides;
+        }
         self.attach_first();
         self.document.evaluate(&self.view.eval_settings());
     }

@@ -68,6 +68,10 @@ pub enum TrainCommand {
     DeleteNow(PathBuf),
     /// Open the best checkpoint of the selected run, on its validation set.
     OpenBest,
+    /// Have the start and the best checkpoint of the selected run see its validation set, and compare them.
+    AgainstStart,
+    /// End that.
+    CancelAgainst,
     /// Show the folder of the selected run in the file manager.
     Reveal,
     /// Copy the command line of the selected run.
@@ -84,6 +88,7 @@ impl TrainCommand {
             Self::Previous,
             Self::ToggleCompared,
             Self::OpenBest,
+            Self::AgainstStart,
             Self::Stop,
             Self::Resume,
             Self::Reveal,
@@ -109,6 +114,8 @@ impl TrainCommand {
             Self::Resume => "Resume the run",
             Self::Delete => "Delete the run…",
             Self::OpenBest => "Open the best checkpoint",
+            Self::AgainstStart => "Compare with the start",
+            Self::CancelAgainst => "Cancel the comparison",
             Self::Reveal => "Show the run in the file manager",
             Self::CopyCommandLine => "Copy the command line of the run",
             Self::ForgetFolder(path) => {
@@ -141,6 +148,8 @@ impl TrainCommand {
                 .run(folder)
                 .is_some_and(|run| !run.condition.is_live()),
             Self::OpenBest => run.is_some_and(|run| run.best_checkpoint().is_some()),
+            Self::AgainstStart => run.is_some_and(|run| doc.can_compare_with_start(run)),
+            Self::CancelAgainst => doc.comparing_with_start().is_some(),
             Self::Reveal => run.is_some(),
             Self::CopyCommandLine => run.is_some_and(|run| run.record.is_some()),
             Self::Check | Self::MeasureTime => training.draft().problems().is_empty(),
@@ -163,6 +172,12 @@ impl TrainCommand {
             Self::Resume => Some("The run has saved no checkpoint yet to go on from"),
             Self::Delete => Some("The run trains: stop it first"),
             Self::OpenBest => Some("The run has saved no checkpoint yet"),
+            Self::AgainstStart if doc.comparing_with_start().is_some() => {
+                Some("A comparison is being made")
+            }
+            Self::AgainstStart => Some(
+                "It takes the checkpoint that the run began with, its best one, and its validation set",
+            ),
             _ => None,
         }
     }
@@ -206,6 +221,8 @@ fn of_selected(command: &TrainCommand, target: &mut Target<'_>) {
         TrainCommand::ToggleCompared => target.view.train.toggle_compared(&folder),
         TrainCommand::Stop => target.document.stop_run(&folder),
         TrainCommand::Resume => target.document.resume_run(&folder),
+        TrainCommand::AgainstStart => target.document.compare_with_start(&folder),
+        TrainCommand::CancelAgainst => target.document.cancel_comparison_with_start(),
         TrainCommand::Delete => target.shell.overlay = Some(Overlay::DeleteRun),
         TrainCommand::OpenBest => {
             let on_set = run.validation_set().is_some();

@@ -3,6 +3,7 @@
 //! Runs are processes of their own. Nothing here waits for them: a thread watches their folders, and finds them again
 //! after the window was closed.
 
+mod against;
 mod check;
 mod draft;
 mod run;
@@ -19,6 +20,7 @@ use worker::{Event, Request, Worker};
 pub use crate::jobs::train::records::{
     ClassCount, EvalRecord, Finding, PreflightReport, Proposal, RunRecord, Severity, StepRecord,
 };
+pub use against::Balance;
 pub use check::{Checks, Found};
 pub use draft::{Beginning, Configured, Field, FineTune, PRESETS, Validation, scaled_lr};
 pub use run::{Condition, Run, RunDetails};
@@ -65,6 +67,7 @@ pub struct Training {
     options: TrainerOptions,
     worker: Option<Worker>,
     watched: Vec<PathBuf>,
+    has_looked: bool,
     runs: Vec<Run>,
     complaints: Vec<(PathBuf, String)>,
     launching: Vec<Launching>,
@@ -73,12 +76,18 @@ pub struct Training {
     started: Option<PathBuf>,
     draft: FineTune,
     checks: Checks,
+    against: against::Against,
 }
 
 impl Training {
     /// All known runs, newest first.
     pub fn runs(&self) -> &[Run] {
         &self.runs
+    }
+
+    /// Whether all runs of the known folders were found; before, some are missing.
+    pub fn has_looked(&self) -> bool {
+        self.has_looked
     }
 
     /// A run by its folder.
@@ -195,6 +204,7 @@ impl Training {
                 run.revision += 1;
             }
             Event::Details(folder, details) => self.entry(folder).details = Some(*details),
+            Event::Looked => self.has_looked = true,
             Event::Gone(folder) => self.runs.retain(|run| run.folder != folder),
             Event::Deleted(folder) => {
                 self.runs.retain(|run| run.folder != folder);
@@ -442,6 +452,7 @@ impl Document {
         }
         self.training.watch(&folders, &self.wake);
         self.settings.run_folders = folders;
+        self.take_against();
     }
 }
 

@@ -63,6 +63,8 @@ pub enum Event {
     Gone(PathBuf),
     /// Why a folder cannot be watched; `None`: it can.
     Folder(PathBuf, Option<String>),
+    /// All runs of the folders have been told once.
+    Looked,
     /// A started process has a run folder.
     Launched(u64, PathBuf),
     /// A started process has none.
@@ -93,6 +95,7 @@ impl Worker {
             runs: BTreeMap::new(),
             selected: None,
             children: Vec::new(),
+            has_looked: true,
         };
         std::thread::Builder::new()
             .name("training runs".into())
@@ -148,6 +151,8 @@ struct Watch {
     runs: BTreeMap<PathBuf, Watched>,
     selected: Option<PathBuf>,
     children: Vec<Child>,
+    /// At the folders that are watched now.
+    has_looked: bool,
 }
 
 impl Watch {
@@ -180,7 +185,10 @@ impl Watch {
 
     fn carry_out(&mut self, request: Request) -> Result<(), Closed> {
         match request {
-            Request::Folders(folders) => self.folders = folders,
+            Request::Folders(folders) => {
+                self.folders = folders;
+                self.has_looked = false;
+            }
             Request::Select(run) => {
                 self.selected = run;
                 for watched in self.runs.values_mut() {
@@ -226,6 +234,10 @@ impl Watch {
         let folders: Vec<PathBuf> = self.runs.keys().cloned().collect();
         for folder in folders {
             is_lively |= self.look_at_run(&folder)?;
+        }
+        if !self.has_looked {
+            self.has_looked = true;
+            self.tell(Event::Looked)?;
         }
         Ok(is_lively)
     }

@@ -79,7 +79,7 @@ fn ended_text(status: ExitStatus, said: &str) -> String {
     let last = said.lines().rev().find(|line| !line.trim().is_empty());
     match last {
         Some(last) => last.trim().trim_start_matches("error: ").to_owned(),
-        None => format!("the training process ended with {status} and said nothing"),
+        None => format!("the process ended with {status} and said nothing"),
     }
 }
 
@@ -237,6 +237,22 @@ pub fn preflight(
     arguments: &[String],
     is_cancelled: &dyn Fn() -> bool,
 ) -> Result<PreflightReport, LaunchError> {
+    let report = answer(program, arguments, is_cancelled)?;
+    serde_json::from_str(&report).map_err(|error| LaunchError::Report {
+        program: program.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+/// Runs `program arguments` and waits; what it wrote to standard output. Returns soon after `is_cancelled`.
+///
+/// # Errors
+/// The program cannot be started, it ended with an error, or it was cancelled.
+pub fn answer(
+    program: &Path,
+    arguments: &[String],
+    is_cancelled: &dyn Fn() -> bool,
+) -> Result<String, LaunchError> {
     let started = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -256,10 +272,7 @@ pub fn preflight(
         let said = end_of(&said);
         return Err(LaunchError::Ended { status, said });
     }
-    serde_json::from_str(&report).map_err(|error| LaunchError::Report {
-        program: program.to_owned(),
-        reason: error.to_string(),
-    })
+    Ok(report)
 }
 
 /// Both pipes are read while the child runs: a full one would hold it. No status: it was killed on request.

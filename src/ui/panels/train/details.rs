@@ -2,6 +2,7 @@
 
 use egui::{Align, CollapsingHeader, Layout, RichText, ScrollArea, Ui};
 
+use super::against;
 use super::list::{colour_of, seconds_text, status};
 use crate::document::training::{ApKind, Condition, Run, RunRecord};
 use crate::document::{Document, shell};
@@ -40,6 +41,7 @@ pub fn train_right_ui(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut C
             if let Some(record) = &run.record {
                 now(ui, run, record);
                 best(ui, run, record);
+                against::against_ui(ui, doc, view, run, out);
                 data(ui, record);
                 command_line(ui, record, out);
             }
@@ -106,7 +108,7 @@ fn buttons(ui: &mut Ui, doc: &Document, view: &ViewState, run: &Run, out: &mut C
 }
 
 /// Name left, value right.
-fn row(ui: &mut Ui, name: &str, value: &str) {
+pub fn row(ui: &mut Ui, name: &str, value: &str) {
     let c = theme::colours(ui);
     ui.horizontal(|ui| {
         ui.label(RichText::new(name).color(c.weak));

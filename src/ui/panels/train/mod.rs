@@ -1,5 +1,6 @@
 //! The Train workspace: runs, their curves beside each other, and everything about the selected one.
 
+mod against;
 mod cache;
 mod curves;
 mod delete;
@@ -10,12 +11,15 @@ mod tiles;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use egui::{Margin, Ui};
 
 use super::judged;
 use crate::document::Document;
-use crate::document::training::{Over, Quantity, Run};
+use crate::document::evaluation::Comparison;
+use crate::document::training::{Balance, Over, Quantity, Run};
+use crate::structures::is_same;
 use crate::ui::command::{Command, CommandQueue};
 use crate::ui::panels::fine_tune::FineTuneView;
 use crate::ui::plot::LinesState;
@@ -54,6 +58,8 @@ pub struct TrainView {
     slots: Vec<Option<PathBuf>>,
     lines: LinesState,
     curves: cache::Curves,
+    /// Of the open comparison of the selected run with its start.
+    balance: Option<(Arc<Comparison>, Balance)>,
 }
 
 impl Default for TrainView {
@@ -71,6 +77,7 @@ impl Default for TrainView {
             slots: Vec::new(),
             lines: LinesState::default(),
             curves: cache::Curves::default(),
+            balance: None,
         }
     }
 }
@@ -91,16 +98,31 @@ impl TrainView {
             .selected
             .as_deref()
             .is_some_and(|folder| is_there(folder) || self.awaited.as_deref() == Some(folder));
-        if !holds {
+        if !holds && doc.training().has_looked() {
             self.selected = runs.first().map(|run| run.folder.clone());
         }
         self.compared.retain(|folder| is_there(folder));
         self.curves.keep(is_there);
         self.renew_slots();
+        self.renew_balance(doc);
         if self.told != self.selected {
             self.told = self.selected.clone();
             doc.select_run(self.selected.as_deref());
         }
+    }
+
+    /// Counting over a large set takes longer than a frame should: once for each comparison.
+    fn renew_balance(&mut self, doc: &Document) {
+        let run = self.selected.as_deref();
+        let run = run.and_then(|folder| doc.training().run(folder));
+        let analysis = run.and_then(|run| doc.analysis_against_start(run));
+        let comparison = analysis.and_then(|analysis| analysis.comparison.as_ref());
+        let known = self.balance.as_ref().map(|(of, _)| of);
+        if is_same(known, comparison) {
+            return;
+        }
+        let balance = analysis.and_then(Balance::of);
+        self.balance = comparison.cloned().zip(balance);
     }
 
     fn renew_slots(&mut self) {
