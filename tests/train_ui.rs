@@ -11,7 +11,7 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use maskscope::document::settings::Settings;
 use maskscope::document::training::{Condition, Quantity, TrainerOptions, Validation};
 use maskscope::ui::command::Command;
-use maskscope::ui::train_command::TrainCommand;
+use maskscope::ui::train_command::{DraftPath, TrainCommand};
 use maskscope::ui::view::Workspace;
 use maskscope::ui::{App, StartOptions};
 use serde_json::{Value, json};
@@ -657,4 +657,53 @@ fn the_best_checkpoint_opens_on_the_validation_set() {
         matches!(window.state().document().model(), ModelState::Failed(path, _) if *path == best)
     });
     assert_eq!(window.state().view().workspace, Workspace::Evaluate);
+}
+
+#[test]
+fn a_path_is_browsed_for_above_the_dialog() {
+    let home = Home::new();
+    let mut window = home.window(egui::Theme::Dark, SIZE);
+    train(&mut window, TrainCommand::FineTune);
+    train(&mut window, TrainCommand::Browse(DraftPath::TrainFolder));
+    // Without a desktop the window asks with a field of its own.
+    until(&mut window, "the question", |window| {
+        window.query_by_label("Path").is_some()
+    });
+    assert!(said(&window, "Choose a training set") && said(&window, "Preflight"));
+    window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    frames(&mut window, 2);
+    window.get_by_label("Path").type_text("/data/tools");
+    frames(&mut window, 3);
+    window.key_press(egui::Key::Enter);
+    frames(&mut window, 3);
+    let draft = window.state().document().training().draft();
+    assert_eq!(draft.train_data, "/data/tools");
+    assert!(said(&window, "Preflight"), "the dialog stays");
+    window.key_press(egui::Key::Escape);
+    frames(&mut window, 3);
+    assert!(!said(&window, "Preflight"));
+}
+
+#[test]
+fn small_windows_hold_the_dialog_and_the_workspace() {
+    let home = Home::new();
+    let folder = run(&home.runs(), "260101_MSRCNN_live", json!({}), 14);
+    let _lock = alive(&folder);
+    let mut window = home.window(egui::Theme::Dark, [760.0, 520.0]);
+    until(&mut window, "the run", |window| {
+        steps(window, "260101_MSRCNN_live") == 14
+    });
+    shot(&mut window, "train-small");
+    train(&mut window, TrainCommand::FineTune);
+    shot(&mut window, "fine-tune-small");
+    assert!(said(&window, "Start") && said(&window, "Cancel"));
+    click(&mut window, "Cancel");
+    // What trains is told everywhere, and leads back.
+    send(&mut window, Command::SetWorkspace(Workspace::Browse));
+    shot(&mut window, "train-start-screen");
+    click(
+        &mut window,
+        "Training 260101_MSRCNN_live: epoch 2 of 3 · 25 min left",
+    );
+    assert_eq!(window.state().view().workspace, Workspace::Train);
 }

@@ -448,6 +448,7 @@ impl eframe::App for App {
     fn on_exit(&mut self) {
         let settings = self.document.settings();
         self.shell.store.finish(settings);
+        self.document.finish_training();
     }
 
     fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread::JoinHandle;
 
 use super::Run;
 use crate::document::evaluation::{Analysis, Side};
@@ -53,6 +54,7 @@ struct Job {
     done: Arc<AtomicUsize>,
     is_cancelled: Arc<AtomicBool>,
     answer: Receiver<Result<(), LaunchError>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Drop for Job {
@@ -73,6 +75,21 @@ pub struct Against {
     job: Option<Job>,
     showing: Option<Showing>,
     is_shown: bool,
+}
+
+impl Against {
+    /// Ends a comparison that is being made and waits until its process is gone; for the end of the program.
+    pub fn finish(&mut self) {
+        let Some(mut job) = self.job.take() else {
+            return;
+        };
+        let thread = job.thread.take();
+        drop(job);
+        if let Some(thread) = thread {
+            // What broke there has been logged.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Images of a comparison, as positions in `Document::images`.
@@ -185,12 +202,13 @@ impl Document {
         let (sender, answer) = channel();
         let done = Arc::new(AtomicUsize::new(0));
         let is_cancelled = Arc::new(AtomicBool::new(false));
-        let job = Job {
+        let mut job = Job {
             run: folder.to_owned(),
             pair: pair.clone(),
             done: Arc::clone(&done),
             is_cancelled: Arc::clone(&is_cancelled),
             answer,
+            thread: None,
         };
         let wake: Wake = Arc::clone(&self.wake);
         let started = self.training.options.program().and_then(|program| {
@@ -205,7 +223,10 @@ impl Document {
             thread.spawn(work)
         });
         match started {
-            Ok(_) => self.training.against.job = Some(job),
+            Ok(thread) => {
+                job.thread = Some(thread);
+                self.training.against.job = Some(job);
+            }
             Err(error) => {
                 let text = format!("the comparison cannot be started: {error}");
                 self.notices.push(Notice::new(NoticeKind::Error, text));

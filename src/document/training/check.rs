@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::draft::{Configured, FineTune};
@@ -37,6 +38,7 @@ struct Check {
     with_trial: bool,
     is_cancelled: Arc<AtomicBool>,
     answer: Receiver<Answer>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Drop for Check {
@@ -153,7 +155,7 @@ impl Checks {
         }
         let (config, of_thread) = (draft.config.clone(), Arc::clone(&is_cancelled));
         self.running = None; // ends the one before
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("preflight".into())
             .spawn(move || {
                 // The receiver is gone when the answer is no longer wanted.
@@ -169,6 +171,7 @@ impl Checks {
             with_trial,
             is_cancelled,
             answer,
+            thread: Some(thread),
         });
         Ok(())
     }
@@ -176,6 +179,19 @@ impl Checks {
     /// Ends a check that runs.
     pub fn cancel(&mut self) {
         self.running = None;
+    }
+
+    /// Ends a check that runs and waits until its process is gone; for the end of the program, not for a frame.
+    pub fn finish(&mut self) {
+        let Some(mut check) = self.running.take() else {
+            return;
+        };
+        let thread = check.thread.take();
+        drop(check);
+        if let Some(thread) = thread {
+            // What broke there has been logged.
+            let _ = thread.join();
+        }
     }
 
     /// Takes in what the thread found.

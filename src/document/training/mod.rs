@@ -26,6 +26,9 @@ pub use draft::{Beginning, Configured, Field, FineTune, PRESETS, Validation, sca
 pub use run::{Condition, Run, RunDetails};
 pub use series::{ApKind, CurveOptions, Over, Quantity, RunSeries};
 
+/// Events of a frame: a long run comes in large parts, and a frame takes a few milliseconds.
+const EVENTS: usize = 12;
+
 /// How training processes are started.
 #[derive(Clone, Debug, Default)]
 pub struct TrainerOptions {
@@ -440,13 +443,23 @@ impl Document {
         }
     }
 
+    /// Ends checks and comparisons, which are of use to the window alone; runs go on. For the end of the program: it waits
+    /// until the processes are gone.
+    pub fn finish_training(&mut self) {
+        self.training.checks.finish();
+        self.training.against.finish();
+    }
+
     pub(super) fn take_training(&mut self) {
         self.training.checks.poll();
         let mut folders = std::mem::take(&mut self.settings.run_folders);
         let events: Vec<Event> = match &self.training.worker {
-            Some(worker) => worker.events().collect(),
+            Some(worker) => worker.events().take(EVENTS).collect(),
             None => Vec::new(),
         };
+        if events.len() == EVENTS {
+            (self.wake)();
+        }
         for event in events {
             self.training.take(event, &mut self.notices, &mut folders);
         }

@@ -12,6 +12,8 @@ use super::runs::{self, LOCK, STOP};
 
 /// How often a child is looked after.
 const PERIOD: Duration = Duration::from_millis(30);
+/// What processes said is kept so long.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The end of what a process said goes into an error.
 const MOST_SAID: usize = 4_000;
 
@@ -104,6 +106,7 @@ pub fn start(program: &Path, arguments: &[String], state: &Path) -> Result<Launc
         move |source| LaunchError::Write { path, source }
     };
     std::fs::create_dir_all(state).map_err(refused(state))?;
+    forget_old(state);
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let stem = format!("launch-{}-{}", now.as_millis(), std::process::id());
     let output = state.join(format!("{stem}.log"));
@@ -124,6 +127,20 @@ pub fn start(program: &Path, arguments: &[String], state: &Path) -> Result<Launc
         output,
         ended: None,
     })
+}
+
+/// Removes what processes of long ago left.
+fn forget_old(state: &Path) {
+    let entries = std::fs::read_dir(state).into_iter().flatten().flatten();
+    for entry in entries {
+        let age = entry.metadata().and_then(|it| it.modified()).ok();
+        let age = age.and_then(|time| time.elapsed().ok());
+        let is_ours = entry.file_name().to_string_lossy().starts_with("launch-");
+        if is_ours && age.is_some_and(|age| age > KEPT) {
+            // What cannot be removed now is met again.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Keys pressed in the starter's terminal, and its end, do not reach the process.

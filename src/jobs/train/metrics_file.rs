@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(steps(&reader.read().unwrap()), [1]);
         assert_eq!(steps(&reader.read().unwrap()), [0; 0]);
         let mut file = File::options().append(true).open(&path).unwrap();
-        file.write_all(line(2)[40..].as_bytes()).unwrap();
+        file.write_all(&line(2).as_bytes()[40..]).unwrap();
         file.write_all(b"{\"kind\":\"other\"}\n").unwrap();
         let eval = r#"{"kind":"eval","epoch":1,"global_step":2,"bbox_mAP":0.2,"seg_mAP":0.1,"seg_mAP_by_score":0.1,"loss":0.6,"seconds":3}"#;
         file.write_all(format!("{eval}\n").as_bytes()).unwrap();

@@ -36,6 +36,8 @@ pub fn train_right_ui(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut C
     ScrollArea::vertical()
         .auto_shrink([false, false])
         .show(ui, |ui| {
+            // The scroll bar stands beside the values.
+            ui.set_max_width(ui.available_width() - 2.0 * theme::GRID);
             ui.spacing_mut().interact_size.y = LINE;
             ui.spacing_mut().item_spacing.y = 2.0;
             if let Some(record) = &run.record {

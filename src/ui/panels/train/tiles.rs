@@ -197,7 +197,7 @@ mod tests {
             (Quantity::LearningRate, 0.02, "0.02"),
             (Quantity::LearningRate, 0.000_02, "2.0e-5"),
             (Quantity::Ap, 0.3624, ".362"),
-            (Quantity::Speed, 3.14, "3.14"),
+            (Quantity::Speed, 3.176, "3.18"),
         ] {
             assert_eq!(figure(quantity, value), text);
         }
