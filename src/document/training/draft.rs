@@ -30,7 +30,7 @@ impl Validation {
     /// As the list names it.
     pub fn label(self) -> &'static str {
         match self {
-            Self::Fraction => "A share of the training set",
+            Self::Fraction => "Share of the training set",
             Self::Set => "A set of its own",
             Self::None => "None: AP is not measured",
         }

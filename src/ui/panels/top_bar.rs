@@ -8,8 +8,10 @@ use crate::ui::view::{ViewState, Workspace};
 use crate::ui::widgets::{self, Row};
 use crate::ui::{icons, keys, theme};
 
-/// Width of the field that opens the palette.
+/// Width of the field that opens the palette, where there is room.
 const SEARCH: f32 = 264.0;
+/// A narrower one is a button of its icon alone.
+const LEAST_SEARCH: f32 = 150.0;
 /// Width of the menu of sources.
 const MENU: f32 = 320.0;
 /// Recent sets in the menu.
@@ -108,8 +110,12 @@ fn workspaces(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQu
 /// Looks like a field and opens the palette.
 fn search_field(ui: &mut Ui) -> egui::Response {
     let c = theme::colours(ui);
-    let (rect, response) = ui.allocate_exact_size(vec2(SEARCH, 28.0), Sense::click());
     let label = Command::TogglePalette.label();
+    let room = ui.available_width() - 2.0 * theme::GRID;
+    if room < LEAST_SEARCH {
+        return widgets::icon_button(ui, icons::MAGNIFYING_GLASS, &label);
+    }
+    let (rect, response) = ui.allocate_exact_size(vec2(room.min(SEARCH), 28.0), Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &label));
     let fill = if response.hovered() {
         c.field_hovered
@@ -130,16 +136,12 @@ fn search_field(ui: &mut Ui) -> egui::Response {
     );
     let font = egui::FontId::proportional(12.5);
     let inner = rect.shrink2(vec2(10.0, 0.0));
-    let paint = |at, align, text: &str| {
-        ui.painter().text(at, align, text, font.clone(), c.weak);
-    };
-    paint(
-        inner.left_center(),
-        egui::Align2::LEFT_CENTER,
-        &format!("{}  {label}", icons::MAGNIFYING_GLASS),
-    );
     let key = keys::shortcut_text(&Command::TogglePalette);
-    paint(inner.right_center(), egui::Align2::RIGHT_CENTER, &key);
+    let (at, align) = (inner.right_center(), egui::Align2::RIGHT_CENTER);
+    let written = ui.painter().text(at, align, key, font.clone(), c.weak);
+    let text = format!("{}  {label}", icons::MAGNIFYING_GLASS);
+    let end = written.left() - 2.0 * theme::GRID;
+    widgets::elided(ui, inner.left_center(), end, &text, &font, c.weak);
     response
 }
 

@@ -1,6 +1,6 @@
 //! The large plot: one quantity of the selected run, and of the runs that stand beside it.
 
-use egui::{Align, Layout, Slider, Ui, vec2};
+use egui::{Align, Layout, ScrollArea, Slider, Ui, vec2};
 
 use super::TrainView;
 use super::cache::Points;
@@ -37,37 +37,59 @@ pub fn curves_ui(ui: &mut Ui, doc: &Document, view: &mut TrainView) {
     let space = ui.available_size();
     let tiles = tiles::height(space.x) + 3.0 * theme::GRID;
     let plot = vec2(space.x, (space.y - tiles).max(LEAST));
-    ui.allocate_ui_with_layout(plot, Layout::top_down(Align::Min), |ui| {
-        ui.set_min_size(plot);
-        plot_ui(ui, view, &runs, options);
+    // A low window scrolls.
+    ScrollArea::vertical().show(ui, |ui| {
+        ui.allocate_ui_with_layout(plot, Layout::top_down(Align::Min), |ui| {
+            ui.set_min_size(plot);
+            plot_ui(ui, view, &runs, options);
+        });
+        ui.add_space(2.0 * theme::GRID);
+        tiles::tiles_ui(ui, view, &runs, options);
     });
-    ui.add_space(2.0 * theme::GRID);
-    tiles::tiles_ui(ui, view, &runs, options);
 }
 
+/// From this width on the controls stand beside the title, else below it.
+const BESIDE: f32 = 420.0;
+
 fn controls(ui: &mut Ui, view: &mut TrainView) {
+    let title = widgets::strong(view.quantity.label(), theme::HEADING);
+    if ui.available_width() < BESIDE {
+        ui.label(title);
+        ui.horizontal_wrapped(|ui| {
+            over_choice(ui, view);
+            smoothing(ui, view);
+        });
+        return;
+    }
     ui.horizontal(|ui| {
-        ui.label(widgets::strong(view.quantity.label(), theme::HEADING));
+        ui.label(title);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = theme::GRID;
-            for (over, name) in [(Over::Epochs, "Epochs"), (Over::Steps, "Steps")] {
-                if ui.selectable_label(view.over == over, name).clicked() {
-                    view.over = over;
-                    view.lines.view.reset();
-                }
-            }
+            over_choice(ui, view);
             ui.add_space(2.0 * theme::GRID);
-            ui.spacing_mut().slider_width = 96.0;
-            let is_smoothed = view.quantity != Quantity::Ap;
-            let slider = Slider::new(&mut view.smoothing, 0.0..=MOST_SMOOTHING);
-            let slider = ui.add_enabled(is_smoothed, slider.fixed_decimals(2));
-            slider
-                .widget_info(|| egui::WidgetInfo::slider(is_smoothed, view.smoothing, "Smoothing"));
-            slider.on_hover_text("Weight of the past in each point; 0 shows every step");
+            smoothing(ui, view);
             let c = theme::colours(ui);
             ui.colored_label(c.weak, "smoothing");
         });
     });
+}
+
+fn over_choice(ui: &mut Ui, view: &mut TrainView) {
+    for (over, name) in [(Over::Epochs, "Epochs"), (Over::Steps, "Steps")] {
+        if ui.selectable_label(view.over == over, name).clicked() {
+            view.over = over;
+            view.lines.view.reset();
+        }
+    }
+}
+
+fn smoothing(ui: &mut Ui, view: &mut TrainView) {
+    ui.spacing_mut().slider_width = 96.0;
+    let is_smoothed = view.quantity != Quantity::Ap;
+    let slider = Slider::new(&mut view.smoothing, 0.0..=MOST_SMOOTHING);
+    let slider = ui.add_enabled(is_smoothed, slider.fixed_decimals(2));
+    slider.widget_info(|| egui::WidgetInfo::slider(is_smoothed, view.smoothing, "Smoothing"));
+    slider.on_hover_text("Weight of the past in each point; 0 shows every step");
 }
 
 fn plot_ui(ui: &mut Ui, view: &mut TrainView, runs: &[&Run], options: CurveOptions) {

@@ -22,7 +22,7 @@ pub fn log_ui(ui: &mut Ui, doc: &Document, view: &ViewState) {
             }
             let name = log.path.file_name().unwrap_or(log.path.as_os_str());
             let text = egui::RichText::new(name.to_string_lossy()).size(theme::SMALL);
-            ui.label(text.color(theme::colours(ui).weak))
+            ui.add(egui::Label::new(text.color(theme::colours(ui).weak)).truncate())
                 .on_hover_text(log.path.display().to_string());
         });
     });
