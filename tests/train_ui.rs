@@ -477,7 +477,7 @@ fn fields_become_a_command_line() {
         line,
         format!(
             "maskscope train --train-data 'my set/train' --val-fraction 0.2 --out {out} --pretrained r50.safetensors \
-             --rename hammer=wrench --drop-class bolt --set finetune=1 --set epoch_size=12 --set batch_size=2 \
+             --classes-from-data --rename hammer=wrench --drop-class bolt --set finetune=1 --set epoch_size=12 --set batch_size=2 \
              --set lr=0.0025 --set 'lr_steps=[9, 11]'"
         )
     );

@@ -99,6 +99,8 @@ pub struct FineTune {
     pub config: String,
     /// The layers that know the classes start anew, of `Beginning::Checkpoint`.
     pub fresh_heads: bool,
+    /// The model learns the classes of the training set alone, not those of checkpoint or configuration.
+    pub own_classes: bool,
     /// Passes over the training set.
     pub epochs: String,
     /// Images of a step.
@@ -136,6 +138,7 @@ impl Default for FineTune {
             checkpoint: String::new(),
             config: String::new(),
             fresh_heads: true,
+            own_classes: true,
             epochs: String::new(),
             batch: String::new(),
             accumulate: String::new(),
@@ -156,44 +159,59 @@ impl FineTune {
     /// The arguments of the program that starts this run.
     pub fn arguments(&self) -> Vec<String> {
         let mut words = vec!["train".to_owned()];
-        let mut option = |name: &str, value: &str| {
-            if !value.trim().is_empty() {
-                words.extend([name.to_owned(), value.trim().to_owned()]);
-            }
-        };
-        option("--config", &self.config);
-        option("--train-data", &self.train_data);
+        option(&mut words, "--config", &self.config);
+        option(&mut words, "--train-data", &self.train_data);
         match self.validation {
-            Validation::Set => option("--val-data", &self.val_data),
-            Validation::Fraction => option("--val-fraction", &self.val_fraction),
-            Validation::None => option("--set", "run_eval=0"),
+            Validation::Set => option(&mut words, "--val-data", &self.val_data),
+            Validation::Fraction => option(&mut words, "--val-fraction", &self.val_fraction),
+            Validation::None => option(&mut words, "--set", "run_eval=0"),
         }
-        option("--out", &self.output);
-        option("--brief", &self.brief);
+        option(&mut words, "--out", &self.output);
+        option(&mut words, "--brief", &self.brief);
         if self.beginning == Beginning::Checkpoint {
-            option("--pretrained", &self.checkpoint);
+            option(&mut words, "--pretrained", &self.checkpoint);
+        }
+        if self.takes_own_classes() {
+            words.push("--classes-from-data".into());
         }
         if self.device.trim() != "auto" {
-            option("--device", &self.device);
+            option(&mut words, "--device", &self.device);
         }
         for (old, new) in &self.renames {
-            option("--rename", &format!("{}={}", old.trim(), new.trim()));
+            option(
+                &mut words,
+                "--rename",
+                &format!("{}={}", old.trim(), new.trim()),
+            );
         }
         for name in &self.drops {
-            option("--drop-class", name);
+            option(&mut words, "--drop-class", name);
         }
         if self.beginning == Beginning::Checkpoint {
-            option("--set", &format!("finetune={}", u8::from(self.fresh_heads)));
+            option(
+                &mut words,
+                "--set",
+                &format!("finetune={}", u8::from(self.fresh_heads)),
+            );
         }
         for (key, value) in self.numbers() {
             if !value.trim().is_empty() {
-                option("--set", &format!("{key}={}", value.trim()));
+                option(&mut words, "--set", &format!("{key}={}", value.trim()));
             }
         }
         for setting in &self.settings {
-            option("--set", setting);
+            option(&mut words, "--set", setting);
         }
         words
+    }
+
+    /// Heads that go on from what they know keep their classes.
+    pub fn can_take_own_classes(&self) -> bool {
+        self.beginning == Beginning::Configuration || self.fresh_heads
+    }
+
+    fn takes_own_classes(&self) -> bool {
+        self.own_classes && self.can_take_own_classes()
     }
 
     /// What does the same in a terminal.
@@ -362,6 +380,14 @@ impl FineTune {
     }
 }
 
+/// An option with its value; none where nothing was typed.
+fn option(words: &mut Vec<String>, name: &str, value: &str) {
+    let value = value.trim();
+    if !value.is_empty() {
+        words.extend([name.to_owned(), value.to_owned()]);
+    }
+}
+
 /// The learning rate of the linear scaling rule for updates of so many images.
 pub fn scaled_lr(images: usize) -> f64 {
     let (rate, of) = RULE;
@@ -425,7 +451,7 @@ mod tests {
         assert_eq!(
             draft.command_line(),
             "maskscope train --train-data 'my set/train' --val-fraction 0.2 --out runs \
-             --pretrained r50.safetensors --set finetune=1"
+             --pretrained r50.safetensors --classes-from-data --set finetune=1"
         );
         draft.beginning = Beginning::Configuration;
         draft.config = "tiny".into();
@@ -440,7 +466,7 @@ mod tests {
         draft.apply("lr_steps", "[2, 3]");
         assert_eq!(
             draft.command_line(),
-            r"maskscope train --config tiny --train-data 'my set/train' --val-data val --out runs --brief tools --device cuda:1 --rename van=car --drop-class 'it'\''s' --set epoch_size=3 --set lr=0.0025 --set 'lr_steps=[2, 3]'"
+            r"maskscope train --config tiny --train-data 'my set/train' --val-data val --out runs --brief tools --classes-from-data --device cuda:1 --rename van=car --drop-class 'it'\''s' --set epoch_size=3 --set lr=0.0025 --set 'lr_steps=[2, 3]'"
         );
     }
 

@@ -194,6 +194,14 @@ fn beginning(ui: &mut Ui, draft: &mut FineTune, lists: &Lists, out: &mut Command
             );
         });
     }
+    row(ui, "", |ui| {
+        let can_take = draft.can_take_own_classes();
+        let text = "Only the classes of the training set";
+        let tick = egui::Checkbox::new(&mut draft.own_classes, text);
+        ui.add_enabled(can_take, tick)
+            .on_hover_text("Without it the model keeps the classes of checkpoint or configuration")
+            .on_disabled_hover_text("Heads that go on from what they know keep their classes");
+    });
 }
 
 fn numbers(
