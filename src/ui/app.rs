@@ -332,7 +332,8 @@ impl App {
             .inner_margin(Margin::symmetric(theme::PADDING - 2, theme::PADDING - 2));
         let (doc, view, out) = (&self.document, &mut self.view, &mut self.commands);
         let memory = &self.shell.memory;
-        let most = (ui.available_width() * 0.4).max(240.0);
+        // Curves keep the most of a small window.
+        let most = (ui.available_width() * 0.32).max(240.0);
         Panel::left("runs")
             .default_size(memory.gallery)
             .size_range(200.0..=most)

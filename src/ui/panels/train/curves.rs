@@ -55,27 +55,29 @@ fn controls(ui: &mut Ui, view: &mut TrainView) {
     let title = widgets::strong(view.quantity.label(), theme::HEADING);
     if ui.available_width() < BESIDE {
         ui.label(title);
-        ui.horizontal_wrapped(|ui| {
-            over_choice(ui, view);
-            smoothing(ui, view);
-        });
+        ui.horizontal(|ui| over_choice(ui, view, [Over::Steps, Over::Epochs]));
+        ui.horizontal(|ui| smoothing(ui, view, 64.0));
         return;
     }
     ui.horizontal(|ui| {
         ui.label(title);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = theme::GRID;
-            over_choice(ui, view);
+            over_choice(ui, view, [Over::Epochs, Over::Steps]);
             ui.add_space(2.0 * theme::GRID);
-            smoothing(ui, view);
+            smoothing(ui, view, 96.0);
             let c = theme::colours(ui);
             ui.colored_label(c.weak, "smoothing");
         });
     });
 }
 
-fn over_choice(ui: &mut Ui, view: &mut TrainView) {
-    for (over, name) in [(Over::Epochs, "Epochs"), (Over::Steps, "Steps")] {
+fn over_choice(ui: &mut Ui, view: &mut TrainView, order: [Over; 2]) {
+    for over in order {
+        let name = match over {
+            Over::Steps => "Steps",
+            Over::Epochs => "Epochs",
+        };
         if ui.selectable_label(view.over == over, name).clicked() {
             view.over = over;
             view.lines.view.reset();
@@ -83,8 +85,8 @@ fn over_choice(ui: &mut Ui, view: &mut TrainView) {
     }
 }
 
-fn smoothing(ui: &mut Ui, view: &mut TrainView) {
-    ui.spacing_mut().slider_width = 96.0;
+fn smoothing(ui: &mut Ui, view: &mut TrainView, width: f32) {
+    ui.spacing_mut().slider_width = width;
     let is_smoothed = view.quantity != Quantity::Ap;
     let slider = Slider::new(&mut view.smoothing, 0.0..=MOST_SMOOTHING);
     let slider = ui.add_enabled(is_smoothed, slider.fixed_decimals(2));
