@@ -53,6 +53,7 @@ fn open_window(cli: &Cli) -> anyhow::Result<bool> {
         log::warn!("settings are not kept: {error}");
     }
     maskscope::ui::run(maskscope::ui::StartOptions {
+        trainer: Default::default(),
         path: cli.window.path.clone(),
         predictions: cli.window.predictions.clone(),
         compare: cli.window.compare.clone(),

@@ -31,6 +31,8 @@ mod panels;
 mod plot;
 mod query;
 mod support;
+#[cfg(feature = "gui")]
+mod train_ui;
 mod training;
 #[cfg(feature = "gui")]
 mod ui;

@@ -413,6 +413,7 @@ fn lines_ui(ui: &mut Ui, scene: &mut Scene) {
         y: Axis::unit("precision"),
         diagonal: false,
         marked: Some(0.62),
+        decimals: [3, 3],
         empty: "Nothing is evaluated",
     };
     if let Some(x) = lines.show(ui, &mut scene.lines).clicked {

@@ -76,14 +76,14 @@ fn rle(columns: &Columns) -> Value {
     serde_json::from_str(&coco_rle(&stripe(columns))).unwrap()
 }
 
-struct Files {
+pub struct Files {
     _home: tempfile::TempDir,
-    set: PathBuf,
-    first: PathBuf,
-    second: PathBuf,
+    pub set: PathBuf,
+    pub first: PathBuf,
+    pub second: PathBuf,
 }
 
-fn files() -> Files {
+pub fn files() -> Files {
     let home = tempfile::tempdir().unwrap();
     let photos = photos(home.path(), 4);
     let box_of = |columns: &Columns| {
@@ -154,7 +154,7 @@ fn until(window: &mut Window, what: &str, holds: impl Fn(&App) -> bool) {
     frames(window, 3);
 }
 
-fn is_analysed(app: &App) -> bool {
+pub fn is_analysed(app: &App) -> bool {
     let doc = app.document();
     let done = |side| doc.evaluation_progress(side).is_none();
     done(Side::A)

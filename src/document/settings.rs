@@ -40,6 +40,8 @@ pub struct Settings {
     pub checkpoint_of: BTreeMap<String, PathBuf>,
     /// Saved views of each folder or set, in the order they were saved.
     pub views_of: BTreeMap<String, Vec<SavedView>>,
+    /// Folders whose training runs are shown, the last used one first.
+    pub run_folders: Vec<PathBuf>,
     /// Theme, panels, filters, display options: written and read by the window.
     pub view: serde_json::Value,
 }

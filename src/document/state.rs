@@ -13,6 +13,7 @@ use super::opening::{Opening, OpeningProgress, Step, Teller};
 use super::ranking::RankBy;
 use super::running::Running;
 use super::settings::Settings;
+use super::training::Training;
 use super::truth::TruthKeeper;
 use super::{ImageEntry, ImageState, ModelRequest, ModelSummary, PathKind, TruthState, Wake};
 use crate::coco::dataset::Dataset;
@@ -140,6 +141,7 @@ pub struct Document {
     truth: Option<TruthKeeper>,
     evaluation: Option<Arc<EvaluationFields>>,
     opening: Option<Opening>,
+    pub(super) training: Training,
     revision: u64,
     /// Images in state `Idle` or `Failed`.
     outstanding: usize,
@@ -176,6 +178,7 @@ impl Document {
             truth: None,
             evaluation: None,
             opening: None,
+            training: Training::default(),
             revision: 0,
             outstanding: 0,
         }
@@ -275,6 +278,7 @@ impl Document {
         self.take_attached();
         self.take_inference();
         self.take_evaluations();
+        self.take_training();
         if let Some(checkup) = &mut self.checkup {
             checkup.poll();
         }

@@ -15,10 +15,12 @@ use super::panels;
 use super::persist::{Memory, Store};
 use super::shell::{Opened, Overlay, Shell};
 use super::theme;
+use super::train_command;
 use super::view::{ViewState, Workspace};
 use crate::document::evaluation::Side;
 use crate::document::images::ImageServiceOptions;
 use crate::document::settings::Settings;
+use crate::document::training::TrainerOptions;
 use crate::document::{Document, ModelRequest, NoticeKind, SourceKind};
 
 /// How the window starts.
@@ -42,6 +44,8 @@ pub struct StartOptions {
     pub no_cache: bool,
     /// Where settings are kept; `None` keeps none.
     pub settings: Option<PathBuf>,
+    /// How training processes are started.
+    pub trainer: TrainerOptions,
 }
 
 /// The window.
@@ -96,9 +100,12 @@ impl App {
             images.cache_dir = None;
         }
         let waker = ctx.clone();
+        let wake = Arc::new(move || waker.request_repaint());
+        let mut document = Document::new(request, settings, wake);
+        document.set_trainer(options.trainer);
         Self {
             view: shell.memory.view(),
-            document: Document::new(request, settings, Arc::new(move || waker.request_repaint())),
+            document,
             commands: CommandQueue::default(),
             loader: Loader::new(ctx, images),
             shell,
@@ -164,6 +171,18 @@ impl App {
             if let Some(source) = source.filter(|source| source.kind != SourceKind::Demo) {
                 self.shell.memory.last_source = Some(source.path.clone());
             }
+        }
+        if opened == Opened::Another
+            && self.document.source().is_some()
+            && self.view.workspace == Workspace::Train
+        {
+            // Who opens a set wants to see it.
+            self.view.workspace = Workspace::Browse;
+        }
+        self.view.train.renew(&mut self.document);
+        if self.document.take_shown_comparison() {
+            self.view.workspace = Workspace::Compare;
+            self.view.compare.tab = panels::compare::CompareTab::Sides;
         }
         self.attach_first();
         self.document.evaluate(&self.view.eval_settings());
@@ -246,7 +265,9 @@ impl App {
                 .frame(bar(4))
                 .show(ui, |ui| self.shell.log.show(ui, &mut self.commands));
         }
-        if self.document.source().is_some() {
+        if self.view.workspace == Workspace::Train {
+            self.train_ui(ui);
+        } else if self.document.source().is_some() {
             self.panels_ui(ui);
         } else {
             self.start_ui(ui);
@@ -280,7 +301,9 @@ impl App {
                 // What has little to say must not make the panel narrower.
                 ui.set_min_width(ui.available_width());
                 match workspace {
-                    Workspace::Browse => panels::inspector_ui(ui, doc, view, out),
+                    Workspace::Browse | Workspace::Train => {
+                        panels::inspector_ui(ui, doc, view, out);
+                    }
                     Workspace::Compare => panels::compare::compare_right_ui(ui, doc, view, out),
                     Workspace::Evaluate => panels::evaluate::evaluate_right_ui(ui, doc, view, out),
                 }
@@ -289,7 +312,9 @@ impl App {
         egui::CentralPanel::default()
             .frame(Frame::new().fill(c.canvas))
             .show(ui, |ui| match workspace {
-                Workspace::Browse => panels::canvas_area_ui(ui, doc, view, loader, out),
+                Workspace::Browse | Workspace::Train => {
+                    panels::canvas_area_ui(ui, doc, view, loader, out);
+                }
                 Workspace::Compare => {
                     panels::compare::compare_centre_ui(ui, doc, view, loader, out);
                 }
@@ -297,6 +322,36 @@ impl App {
                     panels::evaluate::evaluate_centre_ui(ui, doc, view, loader, out);
                 }
             });
+    }
+
+    /// The Train workspace needs no set: runs stand in place of the gallery.
+    fn train_ui(&mut self, ui: &mut Ui) {
+        let c = theme::colours(ui);
+        let side = Frame::new()
+            .fill(c.panel)
+            .inner_margin(Margin::symmetric(theme::PADDING - 2, theme::PADDING - 2));
+        let (doc, view, out) = (&self.document, &mut self.view, &mut self.commands);
+        let memory = &self.shell.memory;
+        // Curves keep the most of a small window.
+        let most = (ui.available_width() * 0.32).max(240.0);
+        Panel::left("runs")
+            .default_size(memory.gallery)
+            .size_range(200.0..=most)
+            .resizable(true)
+            .frame(side)
+            .show(ui, |ui| panels::train::runs_ui(ui, doc, view, out));
+        Panel::right("run")
+            .default_size(memory.inspector)
+            .size_range(240.0..=most)
+            .resizable(true)
+            .frame(side)
+            .show(ui, |ui| {
+                ui.set_min_width(ui.available_width());
+                panels::train::train_right_ui(ui, doc, view, out);
+            });
+        egui::CentralPanel::default()
+            .frame(Frame::new().fill(c.panel))
+            .show(ui, |ui| panels::train::train_centre_ui(ui, doc, view, out));
     }
 
     fn start_ui(&mut self, ui: &mut Ui) {
@@ -315,9 +370,18 @@ impl App {
     /// What lies over the panels.
     fn overlays(&mut self, ctx: &egui::Context) {
         let shell = &mut self.shell;
-        let (doc, view, out) = (&self.document, &self.view, &mut self.commands);
+        let out = &mut self.commands;
+        let is_done = if shell.overlay == Some(Overlay::FineTune) {
+            let (doc, view) = (&mut self.document, &mut self.view);
+            panels::fine_tune::fine_tune_ui(ctx, doc, view, out)
+        } else {
+            false
+        };
+        let (doc, view) = (&self.document, &self.view);
         let is_done = match shell.overlay {
             None => false,
+            Some(Overlay::FineTune) => is_done,
+            Some(Overlay::DeleteRun) => panels::train::delete_ui(ctx, doc, view, out),
             Some(Overlay::Palette) => shell.palette.show(ctx, doc, view, out),
             Some(Overlay::Keys) => panels::keys_sheet::keys_sheet_ui(ctx),
             Some(Overlay::Settings) => {
@@ -337,6 +401,8 @@ impl App {
                 Ask::Export => self.document.export(&path),
                 Ask::Checkpoint => self.document.choose_checkpoint(&path),
                 Ask::Second => self.document.attach_predictions(&path, Side::B),
+                Ask::Runs => self.document.add_run_folder(&path),
+                Ask::Draft(field) => train_command::take_path(field, &path, &mut self.document),
                 _ => dispatch::open_path(&mut self.document, &path),
             }
             ctx.request_repaint();
@@ -374,7 +440,8 @@ impl eframe::App for App {
         self.show_first(&ctx);
         self.carry_out(&ctx);
         let nothing_focused = ctx.memory(|memory| memory.focused().is_none());
-        let tab_is_ours = nothing_focused && !self.shell.covers() && self.view.image.is_some();
+        let has_instances = self.view.image.is_some() && self.view.workspace != Workspace::Train;
+        let tab_is_ours = nothing_focused && !self.shell.covers() && has_instances;
         self.shell.tab_is_ours.store(tab_is_ours, Ordering::Relaxed);
         self.remember(&ctx);
     }
@@ -382,6 +449,7 @@ impl eframe::App for App {
     fn on_exit(&mut self) {
         let settings = self.document.settings();
         self.shell.store.finish(settings);
+        self.document.finish_training();
     }
 
     fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use crate::document::evaluation::Side;
 use crate::document::ranking::RankBy;
+use crate::document::shell;
 use crate::document::{Document, ImageState, ModelState};
 use crate::ui::colour::ColourBy;
 use crate::ui::picked::Picked;
+use crate::ui::train_command::TrainCommand;
 use crate::ui::view::{ViewState, Workspace};
 
 /// An intent. Panels push them; `dispatch` alone carries them out.
@@ -151,6 +153,8 @@ pub enum Command {
     CopyLog,
     /// Empty the lists of recent sets and checkpoints.
     ForgetRecent,
+    /// About training.
+    Train(TrainCommand),
     /// Close the window.
     Quit,
 }
@@ -162,6 +166,8 @@ pub enum Group {
     File,
     /// The network and its job.
     Model,
+    /// Runs of training.
+    Train,
     /// From image to image, from instance to instance.
     Go,
     /// The canvas and what is drawn on it.
@@ -172,13 +178,21 @@ pub enum Group {
 
 impl Group {
     /// In the order of lists.
-    pub const ALL: [Self; 5] = [Self::File, Self::Model, Self::Go, Self::View, Self::Window];
+    pub const ALL: [Self; 6] = [
+        Self::File,
+        Self::Model,
+        Self::Train,
+        Self::Go,
+        Self::View,
+        Self::Window,
+    ];
 
     /// As headings name it.
     pub fn label(self) -> &'static str {
         match self {
             Self::File => "File",
             Self::Model => "Model",
+            Self::Train => "Train",
             Self::Go => "Go to",
             Self::View => "View",
             Self::Window => "Window",
@@ -235,6 +249,7 @@ impl Command {
             C::StepThreshold(-1),
         ];
         all.extend(Workspace::ALL.map(C::SetWorkspace));
+        all.extend(TrainCommand::listed().into_iter().map(C::Train));
         all.extend([
             C::ClearPick,
             C::ToggleEvaluateAboveThreshold,
@@ -281,6 +296,7 @@ impl Command {
             Self::ApplyView(name) => format!("View: {name}").into(),
             Self::RenameView { from, .. } => format!("Rename the view {from}").into(),
             Self::DeleteView(name) => format!("Delete the view {name}").into(),
+            Self::Train(command) => command.label(),
             _ => self.fixed_label().into(),
         }
     }
@@ -413,6 +429,7 @@ impl Command {
             | Self::ScaleInterface(_)
             | Self::CopyLog
             | Self::Quit => Group::Window,
+            Self::Train(_) => Group::Train,
             _ => Group::View,
         }
     }
@@ -431,10 +448,14 @@ impl Command {
             Self::ComparePredictions | Self::CheckSet => doc.has_truth(),
             Self::CloseComparison | Self::ToggleWipe => doc.second().is_some(),
             Self::MeasureBoundary => doc.evaluation(Side::A).is_some(),
-            Self::SetWorkspace(_) => doc.source().is_some(),
+            Self::SetWorkspace(workspace) => {
+                let needs_set = !matches!(workspace, Workspace::Browse | Workspace::Train);
+                !needs_set || doc.source().is_some()
+            }
+            Self::Train(command) => command.enabled(doc, view),
             Self::ClearPick => view.picked.is_some(),
             Self::NextImage | Self::PreviousImage | Self::FirstImage | Self::LastImage => {
-                !view.gallery.is_empty()
+                !view.gallery.is_empty() && view.workspace != Workspace::Train
             }
             Self::SelectImage(index) | Self::ShowAnnotation(index, _) => {
                 *index < doc.images().len()
@@ -504,13 +525,7 @@ fn has_model(doc: &Document) -> bool {
 
 /// A path as a POSIX shell reads it back.
 fn shell_word(path: &std::path::Path) -> String {
-    let text = path.to_string_lossy();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:,@".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        text.into_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+    shell::word(&path.to_string_lossy())
 }
 
 /// Commands of this frame, in order.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::command::Command;
 use super::path_field::PathField;
+use super::train_command::DraftPath;
 use crate::document::{Document, SourceKind};
 
 /// A dialog that ends so quickly without an answer was never shown. One that ends later was cancelled, but only if it
@@ -30,6 +31,42 @@ pub enum Ask {
     Checkpoint,
     /// Where to write the predictions.
     Export,
+    /// A folder of training runs.
+    Runs,
+    /// A path of the fine-tune dialog.
+    Draft(DraftPath),
+}
+
+/// Endings of weights.
+const CHECKPOINTS: [&str; 4] = ["safetensors", "pth", "pt", "ckpt"];
+/// Endings of configurations.
+const YAML: [&str; 2] = ["yaml", "yml"];
+
+/// A kind of path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wants {
+    /// A folder.
+    Folder,
+    /// A JSON that is there.
+    Json,
+    /// Weights.
+    Checkpoint,
+    /// A configuration.
+    Yaml,
+    /// A JSON that may not be there yet.
+    NewJson,
+}
+
+impl Wants {
+    /// Endings of the files that answer.
+    pub fn endings(self) -> &'static [&'static str] {
+        match self {
+            Self::Folder => &[],
+            Self::Json | Self::NewJson => &["json"],
+            Self::Checkpoint => &CHECKPOINTS,
+            Self::Yaml => &YAML,
+        }
+    }
 }
 
 impl Ask {
@@ -55,6 +92,28 @@ impl Ask {
             Self::Second => "Compare with predictions",
             Self::Checkpoint => "Load a checkpoint",
             Self::Export => "Export predictions",
+            Self::Runs => "Open a folder of training runs",
+            Self::Draft(DraftPath::TrainFolder | DraftPath::TrainJson) => "Choose a training set",
+            Self::Draft(DraftPath::ValFolder | DraftPath::ValJson) => "Choose a validation set",
+            Self::Draft(DraftPath::Checkpoint) => "Choose a checkpoint to start from",
+            Self::Draft(DraftPath::Config) => "Choose a configuration",
+            Self::Draft(DraftPath::Output) => "Choose a folder for the run",
+        }
+    }
+
+    /// What kind of path answers it.
+    pub fn wants(self) -> Wants {
+        match self {
+            Self::Folder | Self::Runs => Wants::Folder,
+            Self::CocoSet | Self::Predictions | Self::Second => Wants::Json,
+            Self::Checkpoint => Wants::Checkpoint,
+            Self::Export => Wants::NewJson,
+            Self::Draft(path) => match path {
+                DraftPath::TrainFolder | DraftPath::ValFolder | DraftPath::Output => Wants::Folder,
+                DraftPath::TrainJson | DraftPath::ValJson => Wants::Json,
+                DraftPath::Checkpoint => Wants::Checkpoint,
+                DraftPath::Config => Wants::Yaml,
+            },
         }
     }
 
@@ -64,16 +123,15 @@ impl Ask {
         if let Some(folder) = start {
             dialog = dialog.set_directory(folder);
         }
-        match self {
-            Self::Folder => dialog.pick_folder(),
-            Self::CocoSet | Self::Predictions | Self::Second => {
-                dialog.add_filter("JSON", &["json"]).pick_file()
-            }
-            Self::Checkpoint => dialog
-                .add_filter("Checkpoints", &["safetensors", "pth", "pt", "ckpt"])
+        match self.wants() {
+            Wants::Folder => dialog.pick_folder(),
+            Wants::Json => dialog.add_filter("JSON", &["json"]).pick_file(),
+            Wants::Checkpoint => dialog
+                .add_filter("Checkpoints", &CHECKPOINTS)
                 .add_filter("All files", &["*"])
                 .pick_file(),
-            Self::Export => dialog
+            Wants::Yaml => dialog.add_filter("YAML", &YAML).pick_file(),
+            Wants::NewJson => dialog
                 .add_filter("JSON", &["json"])
                 .set_file_name("predictions.json")
                 .save_file(),
@@ -211,7 +269,10 @@ impl Dialogs {
 fn start_folder(ask: Ask, doc: &Document) -> Option<PathBuf> {
     let settings = doc.settings();
     let near = match ask {
-        Ask::Checkpoint => settings.recent_checkpoints.first().cloned(),
+        Ask::Checkpoint | Ask::Draft(DraftPath::Checkpoint) => {
+            settings.recent_checkpoints.first().cloned()
+        }
+        Ask::Runs | Ask::Draft(DraftPath::Output) => settings.run_folders.first().cloned(),
         _ => doc
             .source()
             // The demo lies in a cache folder, where nobody keeps photos.

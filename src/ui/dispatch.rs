@@ -1,6 +1,6 @@
 //! Carrying commands out. Panels and keys only push them; this is the one place that changes the document.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use egui::ThemePreference;
@@ -14,6 +14,7 @@ use super::picked::{Picked, PickedKind};
 use super::saved_views;
 use super::shell::{Overlay, Shell};
 use super::shown::Shown;
+use super::train_command;
 use super::view::{Layers, ViewState};
 use crate::document::evaluation::Side;
 use crate::document::settings::Settings;
@@ -50,6 +51,11 @@ pub fn dispatch(command: &Command, target: &mut Target<'_>) {
     match command.group() {
         Group::File => file(command, target),
         Group::Model => model(command, target),
+        Group::Train => {
+            if let Command::Train(command) = command {
+                train_command::carry_out(command, target);
+            }
+        }
         Group::Go => go(command, target),
         Group::View => view(command, target),
         Group::Window => window(command, target),
@@ -78,6 +84,7 @@ fn file(command: &Command, target: &mut Target<'_>) {
             *settings = Settings {
                 view: std::mem::take(&mut settings.view),
                 views_of: std::mem::take(&mut settings.views_of),
+                run_folders: std::mem::take(&mut settings.run_folders),
                 ..Settings::default()
             };
             target.shell.memory.last_source = None;
@@ -333,7 +340,11 @@ fn reveal(target: &mut Target<'_>) {
     let Some(image) = image.and_then(|index| target.document.images().get(index)) else {
         return;
     };
-    let path = image.path.clone();
+    reveal_path(image.path.clone(), target);
+}
+
+/// The same for any file.
+pub fn reveal_path(path: PathBuf, target: &mut Target<'_>) {
     let (sender, ctx) = (target.shell.toasts.sender(), target.ctx.clone());
     let work = move || {
         if let Err(details) = show_in_file_manager(&path) {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use egui::{Event, Key, Modifiers};
 
 use super::command::{Command, CommandQueue};
+use super::train_command::TrainCommand;
 use super::view::Workspace;
 
 /// A key with its modifiers.
@@ -59,6 +60,8 @@ pub fn shortcuts(command: &Command) -> Vec<Shortcut> {
         C::SetWorkspace(Workspace::Browse) => vec![ctrl(Key::Num1)],
         C::SetWorkspace(Workspace::Compare) => vec![ctrl(Key::Num2)],
         C::SetWorkspace(Workspace::Evaluate) => vec![ctrl(Key::Num3)],
+        C::SetWorkspace(Workspace::Train) => vec![ctrl(Key::Num4)],
+        C::Train(command) => train_shortcuts(command),
         C::OpenCheckpoint => vec![ctrl(Key::M)],
         C::CloseSet => vec![ctrl(Key::W)],
         C::ExportPredictions => vec![ctrl(Key::E)],
@@ -98,6 +101,20 @@ pub fn shortcuts(command: &Command) -> Vec<Shortcut> {
     }
 }
 
+fn train_shortcuts(command: &TrainCommand) -> Vec<Shortcut> {
+    match command {
+        TrainCommand::FineTune => vec![ctrl(Key::T)],
+        TrainCommand::Next => vec![plain(Key::ArrowDown)],
+        TrainCommand::Previous => vec![plain(Key::ArrowUp)],
+        TrainCommand::ToggleCompared => vec![plain(Key::C)],
+        TrainCommand::Stop => vec![ctrl_shift(Key::S)],
+        TrainCommand::Resume => vec![ctrl_shift(Key::R)],
+        TrainCommand::OpenBest => vec![ctrl_shift(Key::M)],
+        TrainCommand::Delete => vec![plain(Key::Delete)],
+        _ => Vec::new(),
+    }
+}
+
 /// The shortcut as menus and the palette show it; empty where there is none.
 pub fn shortcut_text(command: &Command) -> String {
     shortcuts(command).first().map_or_else(String::new, text)
@@ -128,6 +145,8 @@ fn text(shortcut: &Shortcut) -> String {
     text.push_str(match shortcut.key {
         Key::ArrowLeft => "←",
         Key::ArrowRight => "→",
+        Key::ArrowUp => "↑",
+        Key::ArrowDown => "↓",
         Key::OpenBracket => "[",
         Key::CloseBracket => "]",
         Key::Semicolon => ";",

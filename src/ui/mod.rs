@@ -25,6 +25,7 @@ pub mod shown;
 mod start;
 pub mod theme;
 mod toasts;
+pub mod train_command;
 pub mod view;
 mod widgets;
 

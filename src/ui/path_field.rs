@@ -169,6 +169,7 @@ impl PathField {
             let verb = match self.ask {
                 Ask::Export => "Export",
                 Ask::Checkpoint => "Load",
+                Ask::Draft(_) => "Choose",
                 _ => "Open",
             };
             let is_typed = !self.text.trim().is_empty();
@@ -286,12 +287,10 @@ fn typed_path(text: &str) -> PathBuf {
 
 /// Folders, and the files that the question is about; folders first, then by name.
 fn read_folder(path: &Path, ask: Ask) -> Result<Vec<Candidate>, String> {
-    let wanted = |name: &str| match ask {
-        Ask::Folder => false,
-        Ask::CocoSet | Ask::Predictions | Ask::Second | Ask::Export => name.ends_with(".json"),
-        Ask::Checkpoint => [".safetensors", ".pth", ".pt", ".ckpt"]
-            .iter()
-            .any(|end| name.ends_with(end)),
+    let endings = ask.wants().endings();
+    let wanted = |name: &str| {
+        let end = name.rsplit_once('.').map(|(_, end)| end);
+        end.is_some_and(|end| endings.contains(&end))
     };
     let entries = std::fs::read_dir(path)
         .map_err(|error| format!("Cannot read {}: {error}", path.display()))?;

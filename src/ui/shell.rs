@@ -23,6 +23,10 @@ pub enum Overlay {
     Settings,
     /// The health report of the set.
     Health,
+    /// The draft of a training run.
+    FineTune,
+    /// Whether the selected run is to be deleted.
+    DeleteRun,
 }
 
 /// State of the frame around the panels. It can be thrown away but for `memory`.

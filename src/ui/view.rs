@@ -11,6 +11,7 @@ use crate::structures::is_same;
 use crate::ui::canvas::{CanvasView, OverlayStyle};
 use crate::ui::panels::compare::CompareView;
 use crate::ui::panels::evaluate::EvaluateView;
+use crate::ui::panels::train::TrainView;
 use crate::ui::picked::Picked;
 
 /// Which instances the canvas draws.
@@ -35,11 +36,13 @@ pub enum Workspace {
     Compare,
     /// COCO evaluation.
     Evaluate,
+    /// Runs of training; needs no set.
+    Train,
 }
 
 impl Workspace {
     /// In the order of the tabs.
-    pub const ALL: [Self; 3] = [Self::Browse, Self::Compare, Self::Evaluate];
+    pub const ALL: [Self; 4] = [Self::Browse, Self::Compare, Self::Evaluate, Self::Train];
 
     /// As the tab names it.
     pub fn label(self) -> &'static str {
@@ -47,6 +50,7 @@ impl Workspace {
             Self::Browse => "Browse",
             Self::Compare => "Compare",
             Self::Evaluate => "Evaluate",
+            Self::Train => "Train",
         }
     }
 
@@ -56,6 +60,7 @@ impl Workspace {
             Self::Browse => "Look at images and what the model sees in them",
             Self::Compare => "Does the model know which of its masks are good?",
             Self::Evaluate => "COCO numbers, and why each match is one",
+            Self::Train => "Fine-tune, and follow what trains",
         }
     }
 }
@@ -122,6 +127,8 @@ pub struct ViewState {
     pub compare: CompareView,
     /// The Evaluate workspace.
     pub evaluate: EvaluateView,
+    /// The Train workspace.
+    pub train: TrainView,
     /// The filter field wants the focus.
     pub focus_filter: bool,
     /// The gallery scrolls to the selected image.

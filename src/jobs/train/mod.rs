@@ -7,10 +7,13 @@
 mod error;
 mod feed;
 mod folder;
+pub mod launch;
 mod log;
 mod measure;
+pub mod metrics_file;
 mod order;
 pub mod records;
+pub mod runs;
 mod saved;
 mod session;
 mod setup;

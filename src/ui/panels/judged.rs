@@ -109,7 +109,8 @@ fn buttons(
     }
 }
 
-fn message(ui: &mut Ui, icon: &str, title: &str, body: &str, more: impl FnOnce(&mut Ui)) {
+/// A picture of what is missing, and what can be done about it.
+pub fn message(ui: &mut Ui, icon: &str, title: &str, body: &str, more: impl FnOnce(&mut Ui)) {
     let c = theme::colours(ui);
     let room = ((ui.available_height() - 160.0) / 2.0).max(16.0);
     ui.with_layout(Layout::top_down(Align::Center), |ui| {

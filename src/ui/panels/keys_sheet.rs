@@ -23,7 +23,7 @@ pub fn keys_sheet_ui(ctx: &egui::Context) -> bool {
                 ui.horizontal_top(|ui| {
                     column(ui, &[Group::Go, Group::File, Group::Window]);
                     ui.add_space(4.0 * theme::GRID);
-                    column(ui, &[Group::View, Group::Model]);
+                    column(ui, &[Group::View, Group::Model, Group::Train]);
                 });
             });
     });

@@ -10,6 +10,7 @@ use super::status_bar::checkpoint_text;
 use super::top_bar::paint_mark;
 use crate::document::{Document, ModelState};
 use crate::ui::command::{Command, CommandQueue};
+use crate::ui::train_command::TrainCommand;
 use crate::ui::widgets::{self, Row};
 use crate::ui::{fonts, icons, keys, theme};
 
@@ -54,7 +55,7 @@ pub fn start_ui(ui: &mut Ui, doc: &Document, last: Option<&Path>, out: &mut Comm
     let area = ui.available_rect_before_wrap();
     let width = WIDTH.min(area.width() - 8.0 * theme::GRID);
     let rows = doc.settings().recent.len().min(RECENT) as f32;
-    let height = 320.0 + rows * 28.0;
+    let height = 356.0 + rows * 28.0;
     let top = ((area.height() - height) / 2.0 - 2.0 * theme::GRID).max(4.0 * theme::GRID);
     let left = (area.width() - width) / 2.0;
     let column = Rect::from_min_size(area.min + vec2(left, top), vec2(width, area.height() - top));
@@ -67,6 +68,7 @@ pub fn start_ui(ui: &mut Ui, doc: &Document, last: Option<&Path>, out: &mut Comm
             cards(ui, width, out);
             ui.add_space(3.0 * theme::GRID);
             checkpoint(ui, doc, out);
+            fine_tune(ui, out);
             recent(ui, doc, last, out);
             ui.add_space(4.0 * theme::GRID);
             let hint = "Or drop a folder, images, a COCO JSON, predictions or a checkpoint onto the window";
@@ -166,6 +168,19 @@ fn checkpoint(ui: &mut Ui, doc: &Document, out: &mut CommandQueue) {
     };
     if row.show(ui, 32.0).clicked() {
         out.push(Command::OpenCheckpoint);
+    }
+}
+
+fn fine_tune(ui: &mut Ui, out: &mut CommandQueue) {
+    let command = Command::Train(TrainCommand::FineTune);
+    let row = Row {
+        icon: icons::SPARKLE,
+        detail: "Train a checkpoint on your own classes",
+        right: &keys::shortcut_text(&command),
+        ..Row::new("Fine-tune…")
+    };
+    if row.show(ui, 32.0).clicked() {
+        out.push(command);
     }
 }
 

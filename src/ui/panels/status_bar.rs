@@ -7,7 +7,9 @@ use egui::{Align, Layout, Ui};
 
 use crate::document::{Document, ModelState, OpeningProgress, Progress};
 use crate::ui::command::{Command, CommandQueue};
-use crate::ui::view::ViewState;
+use crate::ui::panels::train;
+use crate::ui::train_command::TrainCommand;
+use crate::ui::view::{ViewState, Workspace};
 use crate::ui::widgets::{self, thousands};
 use crate::ui::{icons, theme};
 
@@ -26,11 +28,30 @@ pub fn status_bar_ui(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut Co
                 ui.label(egui::RichText::new(text).color(c.weak))
                     .on_hover_text(&summary.backbone);
             }
+            trains(ui, doc, view, out);
             ui.label(egui::RichText::new(view.workspace.label()).color(c.weak))
                 .on_hover_text("The mode decides what keys do; ? lists them");
             position(ui, view);
         });
     });
+}
+
+/// What trains, while another workspace is open.
+fn trains(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQueue) {
+    let runs = doc.training().runs();
+    let live = || runs.iter().filter(|run| run.condition.is_live());
+    let Some(run) = live().next().filter(|_| view.workspace != Workspace::Train) else {
+        return;
+    };
+    let c = theme::colours(ui);
+    let text = match live().count() {
+        1 => format!("Training {}: {}", run.name, train::status(run)),
+        many => format!("{many} runs are training"),
+    };
+    if widgets::quiet_button(ui, &text, c.accent).clicked() {
+        out.push(Command::Train(TrainCommand::Select(run.folder.clone())));
+        out.push(Command::SetWorkspace(Workspace::Train));
+    }
 }
 
 fn position(ui: &mut Ui, view: &ViewState) {
@@ -147,7 +168,7 @@ fn job_text(progress: &Progress) -> String {
 }
 
 /// In the unit that matters: `40 s`, `25 min`, `3 h 10 min`.
-fn duration_text(duration: Duration) -> String {
+pub fn duration_text(duration: Duration) -> String {
     let seconds = duration.as_secs_f64().ceil() as u64;
     match seconds {
         0..=89 => format!("{seconds} s"),

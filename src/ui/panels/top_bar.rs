@@ -8,8 +8,10 @@ use crate::ui::view::{ViewState, Workspace};
 use crate::ui::widgets::{self, Row};
 use crate::ui::{icons, keys, theme};
 
-/// Width of the field that opens the palette.
+/// Width of the field that opens the palette, where there is room.
 const SEARCH: f32 = 264.0;
+/// A narrower one is a button of its icon alone.
+const LEAST_SEARCH: f32 = 150.0;
 /// Width of the menu of sources.
 const MENU: f32 = 320.0;
 /// Recent sets in the menu.
@@ -22,9 +24,7 @@ pub fn top_bar_ui(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut Comma
         ui.add_space(2.0 * theme::GRID);
         source_menu(ui, doc, view, out);
         ui.add_space(4.0 * theme::GRID);
-        if doc.source().is_some() {
-            workspaces(ui, view, out);
-        }
+        workspaces(ui, doc, view, out);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let hint = widgets::command_hint(&Command::ToggleSettings);
             if widgets::icon_button(ui, icons::GEAR_SIX, &hint).clicked() {
@@ -72,11 +72,13 @@ pub fn paint_mark(ui: &Ui, rect: egui::Rect, c: &theme::Colours) {
     ));
 }
 
-fn workspaces(ui: &mut Ui, view: &ViewState, out: &mut CommandQueue) {
+fn workspaces(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQueue) {
     let c = theme::colours(ui);
     ui.spacing_mut().item_spacing.x = theme::GRID;
     for workspace in Workspace::ALL {
-        let is_open = view.workspace == workspace;
+        let command = Command::SetWorkspace(workspace);
+        let is_enabled = command.enabled(doc, view);
+        let is_open = view.workspace == workspace && is_enabled;
         let text = match is_open {
             true => widgets::strong(workspace.label(), theme::BODY).color(c.text),
             false => egui::RichText::new(workspace.label())
@@ -91,10 +93,14 @@ fn workspaces(ui: &mut Ui, view: &ViewState, out: &mut CommandQueue) {
             })
             .stroke(egui::Stroke::NONE)
             .min_size(vec2(64.0, 28.0));
-        let command = Command::SetWorkspace(workspace);
         let hint = format!("{} ({})", workspace.hint(), keys::shortcut_text(&command));
-        let response = ui.add(tab).on_hover_text(hint);
-        response.widget_info(|| WidgetInfo::selected(Role::Tab, true, is_open, workspace.label()));
+        let response = ui
+            .add_enabled(is_enabled, tab)
+            .on_hover_text(hint)
+            .on_disabled_hover_text("Open a set first");
+        response.widget_info(|| {
+            WidgetInfo::selected(Role::Tab, is_enabled, is_open, workspace.label())
+        });
         if response.clicked() {
             out.push(command);
         }
@@ -104,8 +110,12 @@ fn workspaces(ui: &mut Ui, view: &ViewState, out: &mut CommandQueue) {
 /// Looks like a field and opens the palette.
 fn search_field(ui: &mut Ui) -> egui::Response {
     let c = theme::colours(ui);
-    let (rect, response) = ui.allocate_exact_size(vec2(SEARCH, 28.0), Sense::click());
     let label = Command::TogglePalette.label();
+    let room = ui.available_width() - 2.0 * theme::GRID;
+    if room < LEAST_SEARCH {
+        return widgets::icon_button(ui, icons::MAGNIFYING_GLASS, &label);
+    }
+    let (rect, response) = ui.allocate_exact_size(vec2(room.min(SEARCH), 28.0), Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &label));
     let fill = if response.hovered() {
         c.field_hovered
@@ -126,16 +136,12 @@ fn search_field(ui: &mut Ui) -> egui::Response {
     );
     let font = egui::FontId::proportional(12.5);
     let inner = rect.shrink2(vec2(10.0, 0.0));
-    let paint = |at, align, text: &str| {
-        ui.painter().text(at, align, text, font.clone(), c.weak);
-    };
-    paint(
-        inner.left_center(),
-        egui::Align2::LEFT_CENTER,
-        &format!("{}  {label}", icons::MAGNIFYING_GLASS),
-    );
     let key = keys::shortcut_text(&Command::TogglePalette);
-    paint(inner.right_center(), egui::Align2::RIGHT_CENTER, &key);
+    let (at, align) = (inner.right_center(), egui::Align2::RIGHT_CENTER);
+    let written = ui.painter().text(at, align, key, font.clone(), c.weak);
+    let text = format!("{}  {label}", icons::MAGNIFYING_GLASS);
+    let end = written.left() - 2.0 * theme::GRID;
+    widgets::elided(ui, inner.left_center(), end, &text, &font, c.weak);
     response
 }
 

@@ -22,8 +22,8 @@ const DASH: [f32; 2] = [6.0, 4.0];
 const LEGEND: f32 = 20.0;
 /// Length of the sample of a line in the legend.
 const SAMPLE: f32 = 18.0;
-/// Decimals of values.
-const DECIMALS: usize = 3;
+/// Decimals of values that lie between 0 and 1.
+pub const DECIMALS: [usize; 2] = [3, 3];
 
 /// One curve.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +79,8 @@ pub struct Lines<'a> {
     pub marked: Option<f64>,
     /// What stands in the middle where there is nothing to draw.
     pub empty: &'a str,
+    /// Decimals of x and y in the tooltip.
+    pub decimals: [usize; 2],
 }
 
 /// What outlives a frame.
@@ -277,12 +279,16 @@ impl Lines<'_> {
                 .map_or(plane.frame.center().y, |it| it.y),
         );
         super::tip(ui, response, place, |ui| {
-            ui.label(format!("{} {x:.DECIMALS$}", self.x.name));
+            let digits = self.decimals[0];
+            ui.label(format!("{} {x:.digits$}", self.x.name));
             for (colour, name, value, band) in rows {
                 ui.horizontal(|ui| {
                     let (dot, _) = ui.allocate_exact_size(vec2(8.0, 8.0), Sense::hover());
                     ui.painter().circle_filled(dot.center(), 4.0, colour);
-                    ui.label(format!("{name} {}", value_text(value, band)));
+                    ui.label(format!(
+                        "{name} {}",
+                        value_text(value, band, self.decimals[1])
+                    ));
                 });
             }
         });
@@ -291,14 +297,15 @@ impl Lines<'_> {
     fn info(&self, ui: &Ui, response: &Response, state: &LinesState) {
         response.widget_info(|| {
             let mut info = WidgetInfo::labeled(Role::Image, ui.is_enabled(), self.name);
+            let digits = self.decimals[0];
             let mut text = format!("{} against {}", self.y.name, self.x.name);
             for series in self.series.iter().filter(|it| state.shows(it.name)) {
                 let at = state.cursor.and_then(|x| series.nearest(x));
                 text += &match at.map(|index| series.points[index]) {
                     Some([x, y]) => format!(
-                        "; {} {} at {x:.DECIMALS$}",
+                        "; {} {} at {x:.digits$}",
                         series.name,
-                        value_text(y, None)
+                        value_text(y, None, self.decimals[1]),
                     ),
                     None => format!("; {}", series.name),
                 };
@@ -310,13 +317,13 @@ impl Lines<'_> {
 }
 
 /// "0.412 (0.398 to 0.427)".
-fn value_text(value: f64, band: Option<[f64; 2]>) -> String {
+fn value_text(value: f64, band: Option<[f64; 2]>, decimals: usize) -> String {
     if !value.is_finite() {
         return MISSING.into();
     }
     match band {
-        Some([low, high]) => format!("{value:.DECIMALS$} ({low:.DECIMALS$} to {high:.DECIMALS$})"),
-        None => format!("{value:.DECIMALS$}"),
+        Some([low, high]) => format!("{value:.decimals$} ({low:.decimals$} to {high:.decimals$})"),
+        None => format!("{value:.decimals$}"),
     }
 }
 
@@ -435,8 +442,11 @@ mod tests {
             assert_eq!(series.nearest(x), Some(index), "{x}");
         }
         assert_eq!(Series::new("b", &[]).nearest(0.5), None);
-        assert_eq!(value_text(f64::NAN, None), "–");
-        assert_eq!(value_text(0.25, Some([0.1, 0.3])), "0.250 (0.100 to 0.300)");
+        assert_eq!(value_text(f64::NAN, None, 3), "–");
+        assert_eq!(
+            value_text(0.25, Some([0.1, 0.3]), 3),
+            "0.250 (0.100 to 0.300)"
+        );
     }
 
     #[test]

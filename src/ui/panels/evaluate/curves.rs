@@ -10,6 +10,7 @@ use crate::document::eval::{Area, Curves, Kind, recall_points};
 use crate::document::evaluation::{Analysis, Evaluation};
 use crate::structures::is_same;
 use crate::ui::panels::parts::choice;
+use crate::ui::plot::lines::DECIMALS;
 use crate::ui::plot::{Axis, Lines, LinesState, Series};
 use crate::ui::{icons, theme};
 
@@ -59,6 +60,7 @@ pub fn curves_ui(ui: &mut Ui, analysis: &Analysis, view: &mut EvaluateView) {
         y: Axis::unit("precision"),
         diagonal: false,
         marked: None,
+        decimals: DECIMALS,
         empty: "There is no object to find: the class has no annotation",
     };
     lines.show(ui, &mut curves.lines);

@@ -1,0 +1,308 @@
+//! A run against what it began with: both checkpoints see the validation set, and images are told better or worse.
+//!
+//! Two processes `maskscope eval` keep their predictions in the run folder; they are opened beside each other as any two
+//! prediction files, the start as A and the best checkpoint as B.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread::JoinHandle;
+
+use super::Run;
+use crate::document::evaluation::{Analysis, Side};
+use crate::document::{Document, Notice, NoticeKind, Wake};
+use crate::jobs::train::launch::{self, LaunchError};
+
+/// Folder of the predictions in a run folder.
+const FOLDER: &str = "against_start";
+/// Changes of IoU decide where counts are even; smaller ones are none.
+const LEAST_IOU: f64 = 0.02;
+
+/// The two prediction files of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The validation set.
+    pub set: PathBuf,
+    /// Predictions of what the run began with.
+    pub start: PathBuf,
+    /// Predictions of its best checkpoint.
+    pub best: PathBuf,
+}
+
+impl Pair {
+    fn of(run: &Run) -> Option<(Self, [PathBuf; 2])> {
+        let set = std::path::absolute(run.validation_set()?).ok()?;
+        let began = run.record.as_ref()?.start_checkpoint.as_ref()?;
+        let began = Some(PathBuf::from(began)).filter(|path| path.is_file())?;
+        let best = run.best_checkpoint()?;
+        let folder = run.folder.join(FOLDER);
+        let pair = Self {
+            set,
+            start: folder.join("start.json"),
+            best: folder.join("best.json"),
+        };
+        Some((pair, [began, best]))
+    }
+}
+
+/// Both checkpoints at work. Dropping it ends them.
+struct Job {
+    run: PathBuf,
+    pair: Pair,
+    done: Arc<AtomicUsize>,
+    is_cancelled: Arc<AtomicBool>,
+    answer: Receiver<Result<(), LaunchError>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.is_cancelled.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Files that are to be shown as soon as their set is open.
+struct Showing {
+    pair: Pair,
+    is_asked: bool,
+}
+
+/// Comparisons with the start; one at a time.
+#[derive(Default)]
+pub struct Against {
+    job: Option<Job>,
+    showing: Option<Showing>,
+    is_shown: bool,
+}
+
+impl Against {
+    /// Ends a comparison that is being made and waits until its process is gone; for the end of the program.
+    pub fn finish(&mut self) {
+        let Some(mut job) = self.job.take() else {
+            return;
+        };
+        let thread = job.thread.take();
+        drop(job);
+        if let Some(thread) = thread {
+            // What broke there has been logged.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Images of a comparison, as positions in `Document::images`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Balance {
+    /// More objects are found, or fewer false ones.
+    pub better: Vec<usize>,
+    /// The other way round.
+    pub worse: Vec<usize>,
+}
+
+impl Balance {
+    /// Of the comparison that is open; `None` while there is none.
+    pub fn of(analysis: &Analysis) -> Option<Self> {
+        let comparison = analysis.comparison.as_ref()?;
+        let difference = &comparison.difference;
+        let (a, b) = (
+            &analysis.evaluation.base.input,
+            &comparison.second.base.input,
+        );
+        let mut counts: BTreeMap<u32, (i64, f64)> = BTreeMap::new();
+        let of_truth = |truth: u32| a.truths.get(truth as usize).map(|it| it.image);
+        let truths = (difference.won.iter().map(|it| (it.truth, 1)))
+            .chain(difference.lost.iter().map(|it| (it.truth, -1)));
+        for (truth, by) in truths {
+            if let Some(image) = of_truth(truth) {
+                counts.entry(image).or_default().0 += by;
+            }
+        }
+        let falsely = (difference.false_positives_gone.iter().map(|at| (a, at, 1)))
+            .chain(difference.false_positives_new.iter().map(|at| (b, at, -1)));
+        for (input, at, by) in falsely {
+            if let Some(detection) = input.detections.get(*at as usize) {
+                counts.entry(detection.image).or_default().0 += by;
+            }
+        }
+        for change in &difference.changed {
+            if let Some(image) = of_truth(change.truth) {
+                counts.entry(image).or_default().1 += change.b.iou - change.a.iou;
+            }
+        }
+        let mut balance = Self::default();
+        for (image, (count, iou)) in counts {
+            let Some(image) = a.images.get(image as usize) else {
+                continue;
+            };
+            let by_iou = i64::from(iou > LEAST_IOU) - i64::from(iou < -LEAST_IOU);
+            match if count == 0 { by_iou } else { count } {
+                0 => {}
+                1.. => balance.better.push(image.position),
+                _ => balance.worse.push(image.position),
+            }
+        }
+        Some(balance)
+    }
+}
+
+fn work(
+    program: &Path,
+    pair: &Pair,
+    checkpoints: &[PathBuf; 2],
+    done: &AtomicUsize,
+    is_cancelled: &dyn Fn() -> bool,
+) -> Result<(), LaunchError> {
+    for (checkpoint, output) in checkpoints.iter().zip([&pair.start, &pair.best]) {
+        if !is_newer(output, checkpoint) {
+            let folder = output.parent().unwrap_or(output);
+            std::fs::create_dir_all(folder).map_err(|source| LaunchError::Write {
+                path: folder.to_owned(),
+                source,
+            })?;
+            let text = |path: &Path| path.to_string_lossy().into_owned();
+            let words = [
+                "eval".into(),
+                "--checkpoint".into(),
+                text(checkpoint),
+                "--predictions".into(),
+                text(output),
+                text(&pair.set),
+                "--quiet".into(),
+            ];
+            launch::answer(program, &words, is_cancelled)?;
+        }
+        done.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Whether predictions are there that were made after the weights.
+fn is_newer(output: &Path, checkpoint: &Path) -> bool {
+    let time = |path: &Path| std::fs::metadata(path).and_then(|it| it.modified()).ok();
+    match (time(output), time(checkpoint)) {
+        (Some(output), Some(checkpoint)) => output > checkpoint,
+        _ => false,
+    }
+}
+
+impl Document {
+    /// Whether a run can be compared with its start: both checkpoints and the validation set are there.
+    pub fn can_compare_with_start(&self, run: &Run) -> bool {
+        self.training.against.job.is_none() && Pair::of(run).is_some()
+    }
+
+    /// Has both checkpoints of a run see its validation set, then opens what they found beside each other.
+    pub fn compare_with_start(&mut self, folder: &Path) {
+        let found = self.training.run(folder).and_then(Pair::of);
+        let Some((pair, checkpoints)) = found else {
+            return;
+        };
+        let (sender, answer) = channel();
+        let done = Arc::new(AtomicUsize::new(0));
+        let is_cancelled = Arc::new(AtomicBool::new(false));
+        let mut job = Job {
+            run: folder.to_owned(),
+            pair: pair.clone(),
+            done: Arc::clone(&done),
+            is_cancelled: Arc::clone(&is_cancelled),
+            answer,
+            thread: None,
+        };
+        let wake: Wake = Arc::clone(&self.wake);
+        let started = self.training.options.program().and_then(|program| {
+            let work = move || {
+                let is_cancelled = || is_cancelled.load(Ordering::Relaxed);
+                let result = work(&program, &pair, &checkpoints, &done, &is_cancelled);
+                // The receiver is gone when the answer is no longer wanted.
+                let _ = sender.send(result);
+                wake();
+            };
+            let thread = std::thread::Builder::new().name("against the start".into());
+            thread.spawn(work)
+        });
+        match started {
+            Ok(thread) => {
+                job.thread = Some(thread);
+                self.training.against.job = Some(job);
+            }
+            Err(error) => {
+                let text = format!("the comparison cannot be started: {error}");
+                self.notices.push(Notice::new(NoticeKind::Error, text));
+            }
+        }
+    }
+
+    /// The run that is being compared, and how many of its two checkpoints are done.
+    pub fn comparing_with_start(&self) -> Option<(&Path, usize)> {
+        let job = self.training.against.job.as_ref()?;
+        Some((&job.run, job.done.load(Ordering::Relaxed)))
+    }
+
+    /// Ends a comparison that is being made.
+    pub fn cancel_comparison_with_start(&mut self) {
+        self.training.against.job = None;
+    }
+
+    /// The analysis, where the open predictions are those of this run and its start.
+    pub fn analysis_against_start(&self, run: &Run) -> Option<&Analysis> {
+        let (pair, _) = Pair::of(run)?;
+        let is_shown = self.predictions_path() == Some(&pair.start)
+            && self.second().is_some_and(|second| second.path == pair.best);
+        self.analysis().filter(|_| is_shown)
+    }
+
+    /// A comparison was opened since the last call, to be shown.
+    pub fn take_shown_comparison(&mut self) -> bool {
+        std::mem::take(&mut self.training.against.is_shown)
+    }
+
+    pub(super) fn take_against(&mut self) {
+        if let Some(job) = &self.training.against.job {
+            let result = match job.answer.try_recv() {
+                Ok(result) => result.map_err(|error| error.to_string()),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    Err("its thread broke; the log holds the details".into())
+                }
+            };
+            match result {
+                Ok(()) => {
+                    self.training.against.showing = Some(Showing {
+                        pair: job.pair.clone(),
+                        is_asked: false,
+                    });
+                }
+                Err(error) => {
+                    let text = format!("The comparison with the start failed: {error}");
+                    self.notices.push(Notice::new(NoticeKind::Error, text));
+                }
+            }
+            self.training.against.job = None;
+        }
+        self.show_comparison();
+    }
+
+    /// Opens the set, then both files beside it.
+    fn show_comparison(&mut self) {
+        if self.opening().is_some() {
+            return;
+        }
+        let Some(mut showing) = self.training.against.showing.take() else {
+            return;
+        };
+        let is_open = self.has_truth()
+            && (self.source.as_ref()).is_some_and(|source| source.path == showing.pair.set);
+        if is_open {
+            self.attach_predictions(&showing.pair.start, Side::A);
+            self.attach_predictions(&showing.pair.best, Side::B);
+            self.training.against.is_shown = true;
+        } else if !showing.is_asked {
+            self.open(&showing.pair.set);
+            showing.is_asked = true;
+            self.training.against.showing = Some(showing);
+        }
+        // Else the set could not be opened, which was told.
+    }
+}
