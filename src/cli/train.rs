@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::args::Shared;
 use super::progress::Progress;
 use super::{interrupt, output};
-use crate::jobs::train::{TrainEvent, TrainRequest, train};
+use crate::jobs::train::records::{PreflightReport, Severity};
+use crate::jobs::train::{SetChanges, TrainEvent, TrainRequest, preflight, train};
 
 /// Train or fine-tune on a COCO set.
 #[derive(Debug, clap::Args)]
@@ -49,11 +50,26 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub pretrained: Option<PathBuf>,
     /// Go on with a run from its last complete checkpoint
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "brief", "pretrained", "classes_from_data"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "brief", "pretrained", "classes_from_data", "val_fraction", "rename", "drop_class"])]
     pub resume: Option<PathBuf>,
     /// Take the classes of the training set instead of the configuration's
     #[arg(long)]
     pub classes_from_data: bool,
+    /// Keep this share of the training images for validation instead, drawn by `seed`
+    #[arg(long, value_name = "F", conflicts_with = "val_data", value_parser = fraction)]
+    pub val_fraction: Option<f64>,
+    /// Rename a class before training; several old names with one new name are merged; repeatable
+    #[arg(long, value_name = "OLD=NEW", value_parser = rename)]
+    pub rename: Vec<(String, String)>,
+    /// Leave the annotations of a class out; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub drop_class: Vec<String>,
+    /// Look at sets, checkpoint, memory and classes, and train nothing
+    #[arg(long, conflicts_with = "resume")]
+    pub preflight: bool,
+    /// With --preflight: take a few steps and time them
+    #[arg(long, requires = "preflight")]
+    pub trial: bool,
     /// Write the path of the run's folder into this file as soon as it is known
     #[arg(long, value_name = "FILE", hide = true)]
     pub run_record: Option<PathBuf>,
@@ -75,10 +91,24 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
         pretrained: args.pretrained.clone(),
         resume: args.resume.clone(),
         classes_from_data: args.classes_from_data,
+        changes: SetChanges {
+            renames: args.rename.clone(),
+            drops: args.drop_class.clone(),
+            val_fraction: args.val_fraction,
+        },
         run_record: args.run_record.clone(),
         command: output::command_words(),
     };
     let stop = interrupt::flag()?;
+    if args.preflight {
+        let report = preflight(&request, args.trial, &stop)?;
+        if shared.json {
+            output::json(&report, out)?;
+        } else {
+            tell(&report, out)?;
+        }
+        return Ok(true);
+    }
     let mut progress = Progress::new(shared.quiet);
     let trained = train(&request, &stop, &mut |event| match event {
         TrainEvent::Log(line) => progress.say(line),
@@ -98,4 +128,81 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
         writeln!(out, "{}", trained.folder.display())?;
     }
     Ok(true)
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
+        _ => Err("expected a share between 0 and 1, such as 0.2".into()),
+    }
+}
+
+fn rename(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((old, new)) if !old.is_empty() && !new.is_empty() => Ok((old.into(), new.into())),
+        _ => Err("expected OLD=NEW".into()),
+    }
+}
+
+/// The preflight in words.
+fn tell(report: &PreflightReport, out: &mut dyn Write) -> std::io::Result<()> {
+    for finding in &report.findings {
+        let severity = match finding.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
+        write!(out, "{severity}: {}", finding.what)?;
+        for more in [&finding.place, &finding.fix] {
+            if !more.is_empty() {
+                write!(out, "; {more}")?;
+            }
+        }
+        writeln!(out)?;
+    }
+    writeln!(
+        out,
+        "{} images to train on, {} to validate on; {} steps an epoch, {} epochs; {}",
+        report.train_images,
+        report.val_images,
+        report.steps_per_epoch,
+        report.epochs,
+        report.device
+    )?;
+    for class in &report.classes {
+        let known = if class.known {
+            ", known to the checkpoint"
+        } else {
+            ""
+        };
+        writeln!(
+            out,
+            "  {}: {} annotations in {} images{known}",
+            class.name, class.annotations, class.images
+        )?;
+    }
+    if !report.reinitialised.is_empty() {
+        writeln!(out, "re-initialised: {}", report.reinitialised.join(", "))?;
+    }
+    writeln!(
+        out,
+        "memory: about {:.0} MiB, {:.0} MiB are free",
+        report.memory_mib, report.memory_free_mib
+    )?;
+    if let (Some(step), Some(total)) = (report.seconds_per_step, report.seconds_total) {
+        let total = Duration::from_secs_f64(total.max(0.0));
+        writeln!(
+            out,
+            "time: {step:.2} s a step, {} in all",
+            super::progress::left(total)
+        )?;
+    }
+    for proposal in &report.proposals {
+        writeln!(
+            out,
+            "proposal: --set {}={}  ({})",
+            proposal.key, proposal.value, proposal.why
+        )?;
+    }
+    Ok(())
 }

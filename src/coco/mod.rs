@@ -3,6 +3,7 @@
 pub mod check;
 pub mod correspond;
 pub mod dataset;
+mod derive;
 mod error;
 mod file;
 pub mod polygon;
@@ -12,6 +13,7 @@ pub mod rle_string;
 pub mod save;
 
 pub use dataset::{Annotation, Annotations, Dataset, DatasetImage};
+pub use derive::{Derivation, write_derived};
 pub use error::CocoError;
 pub use file::{AtomicFile, write_json, write_whole};
 

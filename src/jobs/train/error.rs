@@ -42,6 +42,28 @@ pub enum TrainJobError {
         /// Foreground classes.
         classes: usize,
     },
+    /// A class that is to be renamed or left out and is not there.
+    #[error("{path} has no class `{name}`; it has {names}")]
+    NoSuchClass {
+        /// The set's JSON.
+        path: PathBuf,
+        /// What was asked for.
+        name: String,
+        /// What is there.
+        names: String,
+    },
+    /// A split that leaves one side empty.
+    #[error(
+        "{path} has {images} images: a share of {fraction} for validation leaves one side without any"
+    )]
+    Split {
+        /// The set's JSON.
+        path: PathBuf,
+        /// Its images.
+        images: usize,
+        /// Share for validation.
+        fraction: f64,
+    },
     /// A run folder that another process works in.
     #[error(
         "{path} is in use by another training process: wait for it, stop it, or choose another --out or --brief"

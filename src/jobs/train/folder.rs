@@ -12,6 +12,9 @@ use super::records::BestCheckpoint;
 pub(super) const STOP_FILE: &str = "stop";
 const LOCK_FILE: &str = "run.lock";
 const BEST_FOLDER: &str = "best_ckpt";
+/// Tries to take the lock, and the time between them.
+const LOCK_TRIES: usize = 6;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
 /// Optimiser states kept: should the newest be lost, the one before can be resumed from.
 const STATES_KEPT: usize = 2;
 
@@ -79,16 +82,30 @@ impl RunFolder {
             .write(true)
             .open(&file)
             .map_err(write)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
-            Err(TryLockError::WouldBlock) => Err(TrainJobError::InUse {
-                path: path.to_owned(),
-            }),
-            Err(TryLockError::Error(source)) => Err(write(source)),
+        for _ in 0..LOCK_TRIES {
+            match lock.try_lock() {
+                Ok(()) => {
+                    // A request that came after the run had ended.
+                    remove(&path.join(STOP_FILE));
+                    return Ok(Self {
+                        path: path.to_owned(),
+                        _lock: lock,
+                    });
+                }
+                // A window that looks whether the run lives holds it for a moment.
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::Error(source)) => return Err(write(source)),
+            }
         }
+        Err(TrainJobError::InUse {
+            path: path.to_owned(),
+        })
+    }
+
+    /// Takes a folder away in which nothing was trained yet.
+    pub fn remove(self) {
+        // What cannot be removed does no harm: the next run takes it.
+        let _ = std::fs::remove_dir_all(&self.path);
     }
 
     /// Where the checkpoint after `step` data steps of an epoch goes.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use super::prepare::absolute;
 use crate::eval::{CocoNumbers, Order, accumulate, matches, rank_scores};
 use crate::jobs::evaluate::{EvaluateEvent, EvaluateRequest, EvaluatedKind, Stage, evaluate};
 use crate::jobs::infer::ModelRequest;
@@ -72,5 +73,5 @@ fn by_score(of: &EvaluatedKind) -> f64 {
 
 /// The path of a validation set as it is kept in a record.
 pub(super) fn shown(data: Option<&PathBuf>) -> Option<String> {
-    data.map(|path| path.display().to_string())
+    data.map(|path| absolute(path).display().to_string())
 }

@@ -5,6 +5,7 @@
 //! mathematics) and `saved` keeps them; `measure` evaluates after an epoch.
 
 mod error;
+mod estimate;
 mod feed;
 mod folder;
 pub mod launch;
@@ -12,6 +13,8 @@ mod log;
 mod measure;
 pub mod metrics_file;
 mod order;
+mod preflight;
+mod prepare;
 pub mod records;
 pub mod runs;
 mod saved;
@@ -20,14 +23,17 @@ mod setup;
 mod start;
 mod told;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 pub use error::TrainJobError;
+pub use preflight::preflight;
+pub use prepare::SetChanges;
 pub use records::{MetricsLine, RunRecord, RunState, StepRecord};
 
 use super::JobError;
-use setup::Setup;
+use folder::RunFolder;
+use setup::{Setup, configuration};
 
 /// What to train, on what and from what.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +58,8 @@ pub struct TrainRequest {
     pub resume: Option<PathBuf>,
     /// Take the classes of the training set, whatever the configuration lists.
     pub classes_from_data: bool,
+    /// What is done to the sets first.
+    pub changes: SetChanges,
     /// A file that gets the path of the run's folder as soon as there is one.
     pub run_record: Option<PathBuf>,
     /// The command as typed, for the run's folder.
@@ -96,6 +104,18 @@ pub fn train(
     stop: &AtomicBool,
     report: &mut (dyn FnMut(TrainEvent<'_>) + Send),
 ) -> Result<Trained, JobError> {
-    let setup = Setup::of(request)?;
-    session::run(setup, request, stop, report)
+    let (config, notes) = configuration(request)?;
+    let (folder, was_there) = match &request.resume {
+        Some(path) => (RunFolder::lock(path)?, false),
+        None => RunFolder::create(Path::new(&config.train_outputs), &config.brief)?,
+    };
+    match Setup::of(request, config, notes, &folder.path) {
+        Ok(setup) => session::run(setup, request, folder, was_there, stop, report),
+        Err(error) => {
+            if !was_there && request.resume.is_none() {
+                folder.remove();
+            }
+            Err(error)
+        }
+    }
 }

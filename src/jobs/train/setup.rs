@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::start::{self, Start};
-use super::{TrainJobError, TrainRequest, folder};
+use super::{TrainJobError, TrainRequest, folder, prepare};
 use crate::coco::dataset::{Dataset, Role};
 use crate::config::{Config, Dialect, DialectChoice, preset};
 use crate::jobs::JobError;
@@ -24,17 +24,20 @@ pub(super) struct Setup {
     pub start: Start,
     /// For the log.
     pub notes: Vec<String>,
-    /// The folder that is gone on with.
-    pub resumed: Option<PathBuf>,
 }
 
 impl Setup {
-    /// Resolves a request.
-    pub fn of(request: &TrainRequest) -> Result<Self, JobError> {
-        let (mut config, mut notes) = configuration(request)?;
+    /// Opens what the configuration names. Sets that have to be derived go into `folder`.
+    pub fn of(
+        request: &TrainRequest,
+        mut config: Config,
+        mut notes: Vec<String>,
+        folder: &Path,
+    ) -> Result<Self, JobError> {
         if config.train_dataset.is_empty() {
             return Err(TrainJobError::NoTrainData.into());
         }
+        prepare::sets(request, &mut config, folder, &mut notes)?;
         let train = Dataset::open_as(Path::new(&config.train_dataset), Role::Train, None)?;
         notes.extend(
             train
@@ -56,7 +59,6 @@ impl Setup {
         Ok(Self {
             classes: class_table(&config, &train, &labels),
             val: validation(&config),
-            resumed: request.resume.clone(),
             config,
             dialect,
             train,
@@ -100,7 +102,7 @@ pub(super) fn configuration(request: &TrainRequest) -> Result<(Config, Vec<Strin
         (&mut config.pre_trained, request.pretrained.as_ref()),
     ] {
         if let Some(path) = given {
-            *key = text(path);
+            *key = text(&prepare::absolute(path));
         }
     }
     if let Some(brief) = &request.brief {
@@ -112,7 +114,9 @@ pub(super) fn configuration(request: &TrainRequest) -> Result<(Config, Vec<Strin
     if let Some(begun_with) = begun_with {
         unchanged(&begun_with, &config)?;
     }
-    if request.resume.is_none() && request.val_data.is_none() && !exists(&config.val_dataset) {
+    let is_split = request.changes.val_fraction.is_some();
+    let is_asked = request.resume.is_some() || request.val_data.is_some() || is_split;
+    if !is_asked && config.run_eval && !exists(&config.val_dataset) {
         notes.push(format!(
             "the validation set {} is not there: no AP is measured; --val-data names one",
             config.val_dataset

@@ -11,6 +11,7 @@ use super::super::folder::{RunFolder, config_path};
 use super::super::log::RunLog;
 use super::super::measure::shown;
 use super::super::order::{Order, subset};
+use super::super::prepare::absolute;
 use super::super::records::{RunRecord, RunState};
 use super::super::saved::{Progress, SavedRun, newest};
 use super::super::setup::Setup;
@@ -41,7 +42,6 @@ impl Session {
             val,
             start,
             notes,
-            resumed,
         } = setup;
         let order = Order {
             seed: config.seed,
@@ -66,7 +66,7 @@ impl Session {
             (None, Some(_)) => log.info("Load backbone weights..."),
             (None, None) => log.info("Backbone weights were not loaded."),
         }
-        let saved = match &resumed {
+        let saved = match &request.resume {
             Some(path) => Some(resume(path, &config, &device, log)?),
             None => None,
         };
@@ -246,8 +246,12 @@ fn record(
         message: None,
         best: None,
         last_checkpoint: None,
-        start_checkpoint: start.as_ref().map(|path| path.display().to_string()),
-        train_data: config.train_dataset.clone(),
+        start_checkpoint: start
+            .as_ref()
+            .map(|path| absolute(path).display().to_string()),
+        train_data: absolute(Path::new(&config.train_dataset))
+            .display()
+            .to_string(),
         val_data: shown(val),
         skipped: Vec::new(),
     }

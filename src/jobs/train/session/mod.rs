@@ -5,7 +5,7 @@ mod epoch;
 mod step;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -15,6 +15,7 @@ use candle_core::{Device, Tensor};
 use super::feed::{Feed, Source};
 use super::folder::RunFolder;
 use super::log::{self, RunLog};
+use super::prepare::absolute;
 use super::records::RunState;
 use super::saved::{Identity, Mean, Progress, save_run};
 use super::setup::Setup;
@@ -22,7 +23,7 @@ use super::told::{Metrics, Told};
 use super::{TrainEvent, TrainJobError, TrainRequest, Trained};
 use crate::coco::write_whole;
 use crate::config::{Config, Dialect};
-use crate::jobs::{JobError, device};
+use crate::jobs::{JobError, device, peak_memory};
 use crate::model::{Detector, ParameterSet};
 use crate::structures::ClassTable;
 use crate::train::{Optimizer, Schedule};
@@ -31,16 +32,14 @@ use crate::train::{Optimizer, Schedule};
 pub(super) fn run(
     setup: Setup,
     request: &TrainRequest,
+    folder: RunFolder,
+    was_there: bool,
     stop: &AtomicBool,
     report: &mut (dyn FnMut(TrainEvent<'_>) + Send),
 ) -> Result<Trained, JobError> {
     let device = device::choose(&request.device)?;
-    let (folder, was_there) = match &setup.resumed {
-        Some(path) => (RunFolder::lock(path)?, false),
-        None => RunFolder::create(Path::new(&setup.config.train_outputs), &setup.config.brief)?,
-    };
     if let Some(file) = &request.run_record {
-        let line = format!("{}\n", folder.path.display());
+        let line = format!("{}\n", absolute(&folder.path).display());
         write_whole(file, |out| out.write_all(line.as_bytes()))?;
     }
     let log_path = log::path(&folder.path, None);
@@ -52,6 +51,39 @@ pub(super) fn run(
     }
     let ended = session.train(stop, &mut log);
     session.end(ended, &mut log)
+}
+
+/// What a few steps took.
+pub(super) struct Trial {
+    pub seconds_per_step: f64,
+    pub memory_mib: f64,
+}
+
+/// Takes a few steps in `folder` and times them; nothing of it is to be kept.
+pub(super) fn trial(
+    setup: Setup,
+    request: &TrainRequest,
+    folder: RunFolder,
+) -> Result<Trial, JobError> {
+    const STEPS: usize = 3;
+    let device = device::choose(&request.device)?;
+    let mut silent = |_: TrainEvent<'_>| {};
+    let mut log = RunLog::new(None, &mut silent)?;
+    let mut session = Session::begin(setup, request, folder, device, &mut log)?;
+    let end = STEPS.min(session.steps * session.config.epoch_size);
+    let mut feed = Feed::start(Arc::clone(&session.source), 0, end)
+        .map_err(|source| TrainJobError::Thread { source })?;
+    let mut seconds = f64::INFINITY;
+    for _ in 0..end {
+        let fed = feed.next().ok_or(TrainJobError::Feed)?;
+        let step = session.step(fed, 0.0, Instant::now(), &mut log)?;
+        // The first one makes what later ones find.
+        seconds = seconds.min(step.step_time);
+    }
+    Ok(Trial {
+        seconds_per_step: seconds,
+        memory_mib: peak_memory().unwrap_or(0) as f64 / f64::from(1 << 20),
+    })
 }
 
 /// Everything a run holds.
