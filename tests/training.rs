@@ -3,3 +3,4 @@
 mod golden;
 mod gradients;
 mod parts;
+mod runs;
