@@ -707,3 +707,74 @@ fn small_windows_hold_the_dialog_and_the_workspace() {
     );
     assert_eq!(window.state().view().workspace, Workspace::Train);
 }
+
+/// As `until`, for what the real program has to compute.
+#[cfg(unix)]
+fn until_computed(window: &mut Window, what: &str, holds: impl Fn(&Window) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(600);
+    while !holds(window) {
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(50));
+        window.step();
+    }
+    frames(window, 3);
+}
+
+/// The program itself: preflight, twenty steps, the window closed and opened again in the middle, the best checkpoint.
+#[cfg(unix)]
+#[test]
+fn a_real_job_runs_from_the_dialog_to_its_checkpoint() {
+    let home = Home::new();
+    let start = crate::training::runs::small_checkpoint(home.path(), 10);
+    let options = || StartOptions {
+        trainer: TrainerOptions {
+            program: Some(env!("CARGO_BIN_EXE_maskscope").into()),
+            state: Some(home.path().join("state")),
+        },
+        ..home.options()
+    };
+    let settings = Settings {
+        run_folders: vec![home.runs()],
+        ..Settings::default()
+    };
+    let mut window = window_with(options(), settings, egui::Theme::Dark, SIZE);
+    send(&mut window, Command::SetWorkspace(Workspace::Train));
+    train(&mut window, TrainCommand::FineTune);
+    fill(
+        &mut window,
+        "Training set",
+        &home.path().join("set").display().to_string(),
+    );
+    fill(&mut window, "Checkpoint", &start.display().to_string());
+    fill(&mut window, "Epochs", "5");
+    fill(&mut window, "Batch", "2");
+    fill(&mut window, "Name", "real");
+    until_computed(&mut window, "the preflight", |window| {
+        window.state().document().training().blocker().is_none()
+    });
+    assert!(said(&window, "8 images to train on"));
+    shot(&mut window, "fine-tune-real-dark");
+    click(&mut window, "Start");
+    let name = |window: &Window| {
+        let runs = window.state().document().training().runs();
+        let run = runs.iter().find(|run| run.name.ends_with("_real"));
+        run.map(|run| run.name.clone()).unwrap_or_default()
+    };
+    until_computed(&mut window, "the first steps", |window| {
+        steps(window, &name(window)) >= 2
+    });
+    let settings = window.state().document().settings().clone();
+    drop(window);
+    let mut window = window_with(options(), settings, egui::Theme::Light, SIZE);
+    until_computed(&mut window, "the end", |window| {
+        condition(window, &name(window)) == Some(Condition::Finished)
+    });
+    assert_eq!(steps(&window, &name(&window)), 20);
+    shot(&mut window, "train-real-light");
+    click(&mut window, "Open best");
+    until_computed(&mut window, "its predictions", |window| {
+        let doc = window.state().document();
+        let done = |image: &maskscope::document::ImageEntry| image.detections().is_some();
+        doc.has_truth() && doc.images().len() == 2 && doc.images().iter().all(done)
+    });
+}

@@ -3,4 +3,4 @@
 mod golden;
 mod gradients;
 mod parts;
-mod runs;
+pub mod runs;

@@ -22,6 +22,8 @@ pub(super) struct Opened {
     pub dataset: Option<Arc<Dataset>>,
     /// What the user should know: missing files, dropped annotations.
     pub notes: Vec<String>,
+    /// The model that belongs to it: the demo's.
+    pub checkpoint: Option<PathBuf>,
 }
 
 /// Why nothing was opened: what, where, what to do.
@@ -82,6 +84,7 @@ pub(super) fn open_demo(teller: &Teller) -> Result<Opened, OpenError> {
     let dataset = Dataset::open(&folder)?;
     let mut opened = opened_set(dataset, SourceKind::Demo, &folder);
     opened.source.title = "Demo".into();
+    opened.checkpoint = Some(sets::demo_checkpoint()?);
     Ok(opened)
 }
 
@@ -110,6 +113,7 @@ fn open_folder(path: &Path, teller: &Teller) -> Result<Opened, OpenError> {
         classes: ClassTable::default(),
         dataset: None,
         notes,
+        checkpoint: None,
     })
 }
 
@@ -121,6 +125,7 @@ fn open_image(path: &Path) -> Opened {
         classes: ClassTable::default(),
         dataset: None,
         notes: Vec::new(),
+        checkpoint: None,
     }
 }
 
@@ -133,6 +138,7 @@ fn open_set(path: &Path, kind: SourceKind, teller: &Teller) -> Result<Opened, Op
                 classes: ClassTable::default(),
                 dataset: None,
                 notes: Vec::new(),
+                checkpoint: None,
             });
         }
         teller.read(step.done, step.total)
@@ -158,6 +164,7 @@ fn opened_set(dataset: Dataset, kind: SourceKind, path: &Path) -> Opened {
         classes: dataset.classes().clone(),
         dataset: Some(Arc::new(dataset)),
         notes,
+        checkpoint: None,
     }
 }
 
@@ -212,6 +219,7 @@ fn open_predictions(path: &Path, teller: &Teller) -> Result<Opened, OpenError> {
         classes: file.classes,
         dataset: None,
         notes,
+        checkpoint: None,
     })
 }
 

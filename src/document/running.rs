@@ -32,6 +32,7 @@ impl Running {
 impl Document {
     /// Takes a checkpoint and runs it on what is open, in place of predictions of another.
     pub fn choose_checkpoint(&mut self, path: &Path) {
+        self.has_demo_model = false;
         self.request.checkpoint = path.to_owned();
         self.model = ModelState::Chosen(path.to_owned());
         if self.source.is_some() {
@@ -174,8 +175,11 @@ impl Document {
             running.labels = labels;
         }
         let set = self.source.as_ref().map(|source| source.path.clone());
-        self.settings
-            .used_checkpoint(&summary.checkpoint, set.as_deref());
+        // The demo's own model is no choice of the user's.
+        if !self.has_demo_model {
+            self.settings
+                .used_checkpoint(&summary.checkpoint, set.as_deref());
+        }
         if !summary.notes.is_empty() {
             let text = match summary.notes.as_slice() {
                 [one] => one.clone(),

@@ -120,6 +120,8 @@ pub struct Document {
     pub(super) classes: ClassTable,
     pub(super) model: ModelState,
     pub(super) request: ModelRequest,
+    /// Whether the model is the one that came with the demo.
+    pub(super) has_demo_model: bool,
     pub(super) settings: Settings,
     pub(super) running: Option<Running>,
     pub(super) notices: Vec<Notice>,
@@ -160,6 +162,7 @@ impl Document {
             classes: ClassTable::default(),
             model,
             request,
+            has_demo_model: false,
             settings,
             running: None,
             notices: Vec::new(),
@@ -373,12 +376,7 @@ impl Document {
         if kind != SourceKind::Demo {
             self.settings.opened(&opened.source.path);
         }
-        if matches!(self.model, ModelState::None)
-            && let Some(checkpoint) = self.settings.checkpoint_for(&opened.source.path)
-        {
-            self.request.checkpoint = checkpoint.clone();
-            self.model = ModelState::Chosen(checkpoint);
-        }
+        self.choose_model(&opened);
         self.images = opened.images;
         self.classes = opened.classes;
         let wake = || Arc::clone(&self.wake);
@@ -395,10 +393,29 @@ impl Document {
         self.changed();
         let runs_by_itself = matches!(
             kind,
-            SourceKind::Folder | SourceKind::Image | SourceKind::CocoSet
+            SourceKind::Folder | SourceKind::Image | SourceKind::CocoSet | SourceKind::Demo
         );
         if runs_by_itself && !matches!(self.model, ModelState::None) {
             self.run(false);
+        }
+    }
+
+    /// The model that belongs to what was opened, where the user has chosen none: the demo's, or the last one of this set.
+    fn choose_model(&mut self, opened: &Opened) {
+        if self.has_demo_model && opened.checkpoint.is_none() {
+            // It knows five shapes: nothing for other pictures.
+            self.request.checkpoint = PathBuf::new();
+            self.model = ModelState::None;
+            self.has_demo_model = false;
+        }
+        if !matches!(self.model, ModelState::None) {
+            return;
+        }
+        let of_set = || self.settings.checkpoint_for(&opened.source.path);
+        if let Some(checkpoint) = opened.checkpoint.clone().or_else(of_set) {
+            self.has_demo_model = opened.checkpoint.is_some();
+            self.request.checkpoint = checkpoint.clone();
+            self.model = ModelState::Chosen(checkpoint);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::JobError;
+use crate::coco::write_whole;
 use crate::data::{self, synth};
 use crate::structures::Size;
 
@@ -15,6 +16,9 @@ const DEMO_SIZE: Size = Size {
 };
 /// Renamed when the generator changes, so that an older demo in the cache is not taken for it.
 const DEMO_NAME: &str = "demo-1";
+
+/// The demo's model, trained by `maskscope train` on the synthetic set; `assets/demo.md` tells how.
+const DEMO_MODEL: &[u8] = include_bytes!("../../assets/demo.safetensors");
 
 /// Whether the name is one of an image that `infer` would read.
 pub fn is_image(path: &Path) -> bool {
@@ -35,11 +39,7 @@ pub fn list_folder(folder: &Path) -> Result<Vec<PathBuf>, JobError> {
 /// # Errors
 /// The cache folder cannot be written.
 pub fn demo_folder(progress: &mut dyn FnMut(usize)) -> Result<PathBuf, JobError> {
-    let cache = directories::ProjectDirs::from("", "", "maskscope").map_or_else(
-        || std::env::temp_dir().join("maskscope"),
-        |dirs| dirs.cache_dir().to_owned(),
-    );
-    let folder = cache.join(DEMO_NAME);
+    let folder = cache().join(DEMO_NAME);
     // The labels are written last: with them the set is whole.
     if !folder.join("labels.json").is_file() {
         let mut report = |done, _| {
@@ -56,4 +56,30 @@ pub fn demo_folder(progress: &mut dyn FnMut(usize)) -> Result<PathBuf, JobError>
         )?;
     }
     Ok(folder)
+}
+
+/// The file of the demo's model in the user's cache; written where it is not there as it is in this program.
+///
+/// # Errors
+/// The cache folder cannot be written.
+pub fn demo_checkpoint() -> Result<PathBuf, JobError> {
+    let path = cache().join("demo.safetensors");
+    let is_there = std::fs::read(&path).is_ok_and(|bytes| bytes == DEMO_MODEL);
+    if !is_there {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|source| JobError::Read {
+                path: folder.to_owned(),
+                source,
+            })?;
+        }
+        write_whole(&path, |out| out.write_all(DEMO_MODEL))?;
+    }
+    Ok(path)
+}
+
+fn cache() -> PathBuf {
+    directories::ProjectDirs::from("", "", "maskscope").map_or_else(
+        || std::env::temp_dir().join("maskscope"),
+        |dirs| dirs.cache_dir().to_owned(),
+    )
 }

@@ -84,6 +84,31 @@ fn small() -> Config {
     config
 }
 
+/// A set of so many pictures in `folder`, and the checkpoint of a very small model that has seen it once.
+pub fn small_checkpoint(folder: &Path, images: usize) -> PathBuf {
+    let size = Size::new(64, 64);
+    write_set(
+        &folder.join("set"),
+        images,
+        3,
+        size,
+        Stats::Plain,
+        &mut |_, _| true,
+    )
+    .unwrap();
+    std::fs::write(folder.join("small.yaml"), small().to_yaml()).unwrap();
+    let run = go(&TrainRequest {
+        config: Some(folder.join("small.yaml")),
+        set: ["run_eval=0", "epoch_size=1", "lr_steps=[]"]
+            .map(String::from)
+            .to_vec(),
+        train_data: Some(folder.join("set")),
+        out: Some(folder.join("first")),
+        ..TrainRequest::default()
+    });
+    last(&run.folder)
+}
+
 fn go(request: &TrainRequest) -> Trained {
     train(request, &AtomicBool::new(false), &mut |_| {}).unwrap()
 }

@@ -33,7 +33,7 @@ const CARDS: [Card; 3] = [
         command: Command::OpenDemo,
         icon: icons::SHAPES,
         title: "Open the demo",
-        hint: "A small built-in set of shapes with exact masks",
+        hint: "A small built-in set of shapes, and a model that finds them",
     },
     Card {
         command: Command::OpenFolder,
