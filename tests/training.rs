@@ -3,4 +3,6 @@
 mod golden;
 mod gradients;
 mod parts;
+#[cfg(feature = "mpi")]
+mod ranks;
 pub mod runs;

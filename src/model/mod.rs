@@ -32,6 +32,7 @@ use postprocess::{MaskedBox, to_image};
 use resnet::ResNet;
 use rpn::RpnHead;
 
+pub use crate::ops::GradientTap;
 pub use parameters::ParameterSet;
 
 /// Detections per pass through the mask heads: about 300 MB of activations at full size.

@@ -7,22 +7,32 @@ use candle_core::{Device, Tensor, Var};
 
 use super::ModelError;
 use crate::config::Config;
+use crate::ops::{GradientTap, tapped};
 use crate::weights::{Kind, Parameter, Weights, WeightsError, parameters};
 
 /// Every tensor of the model under its canonical name, in memory of its own that updates change in place.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ParameterSet {
     all: BTreeMap<String, Entry>,
     /// Canonical order, the order of the network.
     order: Vec<String>,
     norm: NormMode,
     device: Device,
+    tap: Option<GradientTap>,
 }
 
 #[derive(Debug, Clone)]
 struct Entry {
     var: Var,
     trained: bool,
+}
+
+impl std::fmt::Debug for ParameterSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ParameterSet")
+            .field("tensors", &self.order.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the BatchNorm layers of the stages that are trained do.
@@ -49,6 +59,7 @@ impl ParameterSet {
                 NormMode::Batch
             },
             device: device.clone(),
+            tap: None,
         };
         for parameter in parameters(config) {
             let trained = is_trained(config, &parameter);
@@ -94,6 +105,15 @@ impl ParameterSet {
         Ok(Weights::from_memory(path, tensors))
     }
 
+    /// The same tensors, whose gradients `tap` hears of as soon as each is whole. Layers made of it compute with copies: it
+    /// serves for one step.
+    pub fn tapped(&self, tap: GradientTap) -> Self {
+        Self {
+            tap: Some(tap),
+            ..self.clone()
+        }
+    }
+
     /// The device of every tensor.
     pub fn device(&self) -> &Device {
         &self.device
@@ -102,10 +122,10 @@ impl ParameterSet {
     /// What a layer computes with: the variable itself where it is trained, else a tensor that wants no gradient.
     pub(super) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
         let entry = self.entry(name, shape)?;
-        Ok(if entry.trained {
-            entry.var.as_tensor().clone()
-        } else {
-            entry.var.as_detached_tensor()
+        Ok(match &self.tap {
+            _ if !entry.trained => entry.var.as_detached_tensor(),
+            Some(tap) => tapped(entry.var.as_tensor(), name, tap)?,
+            None => entry.var.as_tensor().clone(),
         })
     }
 

@@ -11,10 +11,12 @@ pub mod paste;
 mod residual;
 pub mod roi_align;
 mod sigmoid;
+mod tap;
 mod upsample;
 
 pub use batch_norm::{BatchNorm, BatchStatistics, batch_statistics};
 pub use max_pool::{MaxPool2d, max_pool2d};
 pub use residual::add_relu;
 pub use sigmoid::{sigmoid, sigmoid_tensor};
+pub use tap::{GradientTap, tapped};
 pub use upsample::add_upsampled;

@@ -15,7 +15,7 @@ use maskscope::weights::{LoadOptions, load};
 use tempfile::TempDir;
 
 /// A folder with a set of eight pictures and the configuration of a very small model.
-struct Home {
+pub struct Home {
     folder: TempDir,
 }
 
@@ -24,7 +24,7 @@ const IMAGES: usize = 8;
 const STEPS: usize = 4;
 
 impl Home {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let home = Self {
             folder: tempfile::tempdir().unwrap(),
         };
@@ -33,11 +33,11 @@ impl Home {
         home
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn set(&self, name: &str, images: usize, seed: u64) {
+    pub fn set(&self, name: &str, images: usize, seed: u64) {
         let size = Size::new(64, 64);
         write_set(
             &self.path(name),
@@ -64,7 +64,7 @@ impl Home {
 }
 
 /// `tiny` with a quarter of its width.
-fn small() -> Config {
+pub fn small() -> Config {
     let mut config = preset("tiny").unwrap();
     config.backbone.base_channels = 4;
     config.neck.fpn.in_channels = vec![16, 32, 64, 128];
@@ -131,7 +131,7 @@ fn stopped_after(request: &TrainRequest, steps: usize) -> Trained {
     .unwrap()
 }
 
-fn lines(run: &Path) -> Vec<MetricsLine> {
+pub fn lines(run: &Path) -> Vec<MetricsLine> {
     let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -159,7 +159,7 @@ fn record(run: &Path) -> RunRecord {
 }
 
 /// All values of a checkpoint.
-fn values(checkpoint: &Path) -> Vec<(String, Vec<f32>)> {
+pub fn values(checkpoint: &Path) -> Vec<(String, Vec<f32>)> {
     let loaded = load(checkpoint, None, &LoadOptions::default()).unwrap();
     let names = loaded
         .weights
@@ -174,7 +174,7 @@ fn values(checkpoint: &Path) -> Vec<(String, Vec<f32>)> {
     names.into_iter().map(read).collect()
 }
 
-fn last(run: &Path) -> PathBuf {
+pub fn last(run: &Path) -> PathBuf {
     run.join(record(run).last_checkpoint.unwrap())
 }
 

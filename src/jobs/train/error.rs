@@ -116,6 +116,40 @@ pub enum TrainJobError {
         /// What to do.
         hint: &'static str,
     },
+    /// `mpirun` started several processes of a build without MPI.
+    #[error(
+        "{size} processes were started together, but this build has no MPI: build it with --features mpi, or start it without mpirun"
+    )]
+    NoMpi {
+        /// Processes.
+        size: usize,
+    },
+    /// MPI failed.
+    #[error("MPI: {why}")]
+    Mpi {
+        /// Why.
+        why: String,
+    },
+    /// Another process does not answer.
+    #[error(
+        "another rank does not answer: the job ends; --resume goes on from the last checkpoint"
+    )]
+    LostRank,
+    /// Another process failed.
+    #[error(
+        "another rank failed: its own message says why; --resume goes on from the last checkpoint"
+    )]
+    OtherRank,
+    /// The configuration contradicts the number of processes.
+    #[error(
+        "device_num is {asked}, but {size} processes were started: leave it out, it follows from mpirun"
+    )]
+    Devices {
+        /// Configuration.
+        asked: usize,
+        /// Processes.
+        size: usize,
+    },
     /// A thread could not be started.
     #[error("cannot start a thread that reads images: {source}")]
     Thread {

@@ -21,8 +21,8 @@ const STATES_KEPT: usize = 2;
 /// A run's folder, locked for this process.
 pub(super) struct RunFolder {
     pub path: PathBuf,
-    /// Held as long as the run lives.
-    _lock: File,
+    /// Held as long as the run lives, by the process that leads.
+    _lock: Option<File>,
 }
 
 /// A periodic checkpoint by its name.
@@ -89,7 +89,7 @@ impl RunFolder {
                     remove(&path.join(STOP_FILE));
                     return Ok(Self {
                         path: path.to_owned(),
-                        _lock: lock,
+                        _lock: Some(lock),
                     });
                 }
                 // A window that looks whether the run lives holds it for a moment.
@@ -100,6 +100,14 @@ impl RunFolder {
         Err(TrainJobError::InUse {
             path: path.to_owned(),
         })
+    }
+
+    /// The folder that the leading process holds.
+    pub fn follow(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            _lock: None,
+        }
     }
 
     /// Takes a folder away in which nothing was trained yet.

@@ -22,6 +22,7 @@ mod session;
 mod setup;
 mod start;
 mod told;
+mod world;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -32,8 +33,10 @@ pub use prepare::SetChanges;
 pub use records::{MetricsLine, RunRecord, RunState, StepRecord};
 
 use super::JobError;
+use crate::config::Config;
 use folder::RunFolder;
 use setup::{Setup, configuration};
+use world::World;
 
 /// What to train, on what and from what.
 #[derive(Clone, Debug, Default)]
@@ -104,18 +107,71 @@ pub fn train(
     stop: &AtomicBool,
     report: &mut (dyn FnMut(TrainEvent<'_>) + Send),
 ) -> Result<Trained, JobError> {
-    let (config, notes) = configuration(request)?;
+    let world = World::join()?;
+    let trained = if world.leads() {
+        lead(&world, request, stop, report)
+    } else {
+        follow(&world, request, stop)
+    };
+    if trained.is_ok() {
+        world.leave();
+    }
+    trained
+}
+
+/// The process that has the folder, or the only one.
+fn lead(
+    world: &World,
+    request: &TrainRequest,
+    stop: &AtomicBool,
+    report: &mut (dyn FnMut(TrainEvent<'_>) + Send),
+) -> Result<Trained, JobError> {
+    let (mut config, notes) = configuration(request)?;
+    ranks_of(&mut config, world)?;
     let (folder, was_there) = match &request.resume {
         Some(path) => (RunFolder::lock(path)?, false),
         None => RunFolder::create(Path::new(&config.train_outputs), &config.brief)?,
     };
-    match Setup::of(request, config, notes, &folder.path) {
-        Ok(setup) => session::run(setup, request, folder, was_there, stop, report),
+    let setup = match Setup::of(request, config, notes, &folder.path) {
+        Ok(setup) => setup,
         Err(error) => {
             if !was_there && request.resume.is_none() {
                 folder.remove();
             }
-            Err(error)
+            return Err(error);
         }
+    };
+    world.share_text(&folder.path.to_string_lossy(), stop)?;
+    world.share_text(&setup.config.to_yaml(), stop)?;
+    session::run(world, setup, request, folder, was_there, stop, report)
+}
+
+/// Another rank: the folder and the configuration are those of the process that leads.
+fn follow(world: &World, request: &TrainRequest, stop: &AtomicBool) -> Result<Trained, JobError> {
+    let folder = PathBuf::from(world.share_text("", stop)?);
+    let (config, _) = Config::from_yaml(&world.share_text("", stop)?, "the first rank")?;
+    let request = TrainRequest {
+        changes: SetChanges::default(),
+        classes_from_data: false,
+        run_record: None,
+        ..request.clone()
+    };
+    let setup = Setup::of(&request, config, Vec::new(), &folder)?;
+    let folder = RunFolder::follow(&folder);
+    session::run(world, setup, &request, folder, false, stop, &mut |_| {})
+}
+
+/// `device_num` and `run_distribute` follow from the processes; a contradiction is an error.
+fn ranks_of(config: &mut Config, world: &World) -> Result<(), TrainJobError> {
+    let size = world.size();
+    if config.device_num != 1 && config.device_num != size {
+        return Err(TrainJobError::Devices {
+            asked: config.device_num,
+            size,
+        });
     }
+    config.device_num = size;
+    config.run_distribute = size > 1;
+    config.rank_id = 0;
+    Ok(())
 }

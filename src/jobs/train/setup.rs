@@ -47,7 +47,10 @@ impl Setup {
         );
         let labels = labels(&mut config, &train, request, &mut notes)?;
         notes.extend(config.validate()?);
-        let start = start::weights(&config)?;
+        let start = match &request.resume {
+            Some(_) => Start::of_resumed(&config),
+            None => start::weights(&config)?,
+        };
         notes.extend(start.notes.iter().cloned());
         let dialect = match config.dialect {
             DialectChoice::Mindspore => Dialect::Mindspore,
@@ -108,6 +111,8 @@ pub(super) fn configuration(request: &TrainRequest) -> Result<(Config, Vec<Strin
     if let Some(brief) = &request.brief {
         config.brief.clone_from(brief);
     }
+    // Whoever names images to measure on wants AP.
+    config.run_eval |= request.val_data.is_some() || request.changes.val_fraction.is_some();
     for setting in &request.set {
         notes.extend(config.set(setting)?);
     }
@@ -116,11 +121,13 @@ pub(super) fn configuration(request: &TrainRequest) -> Result<(Config, Vec<Strin
     }
     let is_split = request.changes.val_fraction.is_some();
     let is_asked = request.resume.is_some() || request.val_data.is_some() || is_split;
-    if !is_asked && config.run_eval && !exists(&config.val_dataset) {
-        notes.push(format!(
-            "the validation set {} is not there: no AP is measured; --val-data names one",
-            config.val_dataset
-        ));
+    if !is_asked && !exists(&config.val_dataset) {
+        if config.run_eval {
+            notes.push(format!(
+                "the validation set {} is not there: no AP is measured; --val-data names one",
+                config.val_dataset
+            ));
+        }
         config.val_dataset.clear();
     }
     Ok((config, notes))
@@ -141,7 +148,7 @@ fn named(path: &Path) -> Result<(Config, Vec<String>), JobError> {
 
 /// Of a run's configuration only `epoch_size` and paths may change on resume.
 fn unchanged(have: &Config, asked: &Config) -> Result<(), TrainJobError> {
-    const FREE: [&str; 8] = [
+    const FREE: [&str; 10] = [
         "epoch_size",
         "train_outputs",
         "train_dataset",
@@ -150,6 +157,8 @@ fn unchanged(have: &Config, asked: &Config) -> Result<(), TrainJobError> {
         "pretrained",
         "device_target",
         "num_parallel_workers",
+        "device_num",
+        "run_distribute",
     ];
     let (have, asked) = (have.to_yaml(), asked.to_yaml());
     let differs = have.lines().zip(asked.lines()).find(|(have, asked)| {

@@ -23,9 +23,38 @@ pub(super) struct Start {
     pub notes: Vec<String>,
 }
 
-/// The configuration that a checkpoint brings along.
+impl Start {
+    /// Of a run that is gone on with: its own checkpoint brings the weights, and what it began with may be gone.
+    pub fn of_resumed(config: &Config) -> Self {
+        let begun_with = Some(&config.pre_trained).filter(|path| !path.is_empty());
+        Self {
+            weights: Weights::default(),
+            checkpoint: begun_with.map(PathBuf::from),
+            backbone: None,
+            dialect: None,
+            reinitialised: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// The configuration that a checkpoint brings along, without what belonged to the run that made it.
 pub(super) fn own_config(checkpoint: &Path) -> Result<Config, JobError> {
-    Ok(weights::load(checkpoint, None, &LoadOptions::default())?.config)
+    let own = weights::load(checkpoint, None, &LoadOptions::default())?.config;
+    let new = Config::default();
+    Ok(Config {
+        brief: String::new(),
+        train_outputs: new.train_outputs,
+        train_dataset: String::new(),
+        val_dataset: String::new(),
+        pre_trained: String::new(),
+        finetune: false,
+        run_eval: true,
+        device_num: 1,
+        run_distribute: false,
+        rank_id: 0,
+        ..own
+    })
 }
 
 /// `pre_trained` if there is one, else `backbone.pretrained` if it is there, else new values.

@@ -22,15 +22,16 @@ pub(super) fn now() -> f64 {
 /// The record of a run, on disk.
 pub(super) struct Told {
     pub record: RunRecord,
-    path: PathBuf,
+    /// None on a rank that does not lead.
+    path: Option<PathBuf>,
     written: Option<Instant>,
 }
 
 impl Told {
-    pub fn new(folder: &Path, record: RunRecord) -> Self {
+    pub fn new(folder: Option<&Path>, record: RunRecord) -> Self {
         Self {
             record,
-            path: folder.join("run.json"),
+            path: folder.map(|folder| folder.join("run.json")),
             written: None,
         }
     }
@@ -51,13 +52,17 @@ impl Told {
     fn write(&mut self) -> Result<(), JobError> {
         self.record.updated = now();
         self.written = Some(Instant::now());
-        Ok(write_json(&self.path, &self.record)?)
+        match &self.path {
+            Some(path) => Ok(write_json(path, &self.record)?),
+            None => Ok(()),
+        }
     }
 }
 
 /// `metrics.jsonl`, one line a step, grown by whole lines.
 pub(super) struct Metrics {
-    file: File,
+    /// None on a rank that does not lead.
+    file: Option<File>,
     path: PathBuf,
     /// Its length.
     pub bytes: u64,
@@ -78,8 +83,21 @@ impl Metrics {
             Ok(file)
         };
         match open() {
-            Ok(file) => Ok(Self { file, path, bytes }),
+            Ok(file) => Ok(Self {
+                file: Some(file),
+                path,
+                bytes,
+            }),
             Err(source) => Err(TrainJobError::Write { path, source }),
+        }
+    }
+
+    /// Metrics that nobody reads.
+    pub fn silent() -> Self {
+        Self {
+            file: None,
+            path: PathBuf::new(),
+            bytes: 0,
         }
     }
 
@@ -87,8 +105,10 @@ impl Metrics {
     pub fn add(&mut self, line: &MetricsLine) -> Result<(), TrainJobError> {
         let mut text = serde_json::to_string(line).unwrap_or_default();
         text.push('\n');
-        self.file
-            .write_all(text.as_bytes())
+        let Some(file) = &mut self.file else {
+            return Ok(());
+        };
+        file.write_all(text.as_bytes())
             .map_err(|source| TrainJobError::Write {
                 path: self.path.clone(),
                 source,

@@ -16,6 +16,7 @@ use super::super::records::{RunRecord, RunState};
 use super::super::saved::{Progress, SavedRun, newest};
 use super::super::setup::Setup;
 use super::super::told::{Metrics, Told, now};
+use super::super::world::World;
 use super::super::{TrainJobError, TrainRequest};
 use super::Session;
 use crate::coco::dataset::Dataset;
@@ -25,8 +26,9 @@ use crate::jobs::{JobError, device};
 use crate::model::{Detector, ParameterSet};
 use crate::train::{Optimizer, Schedule};
 
-impl Session {
+impl<'w> Session<'w> {
     pub(super) fn begin(
+        world: &'w World,
         setup: Setup,
         request: &TrainRequest,
         folder: RunFolder,
@@ -51,8 +53,8 @@ impl Session {
                 config.train_dataset_divider,
             ),
             batch: config.batch_size,
-            rank: 0,
-            ranks: 1,
+            rank: world.rank(),
+            ranks: world.size(),
         };
         check_images(&train, &order)?;
         let steps = order.steps();
@@ -115,9 +117,14 @@ impl Session {
             config: config.clone(),
             dialect,
         };
-        let metrics = Metrics::open(&folder.path, progress.metrics_bytes)?;
+        let metrics = if world.leads() {
+            Metrics::open(&folder.path, progress.metrics_bytes)?
+        } else {
+            Metrics::silent()
+        };
         let mut session = Self {
-            told: Told::new(&folder.path, record),
+            told: Told::new(world.leads().then_some(folder.path.as_path()), record),
+            world,
             metrics,
             classes,
             dialect,
@@ -137,10 +144,13 @@ impl Session {
             micro_batches: 0,
             taken: 0,
             saved_at: None,
+            save_due: false,
             seconds_per_step: None,
             seconds_per_eval: None,
         };
-        session.keep_inputs(request)?;
+        if world.leads() {
+            session.keep_inputs(request)?;
+        }
         session.told.record.best = session.progress.best.last().cloned();
         session
             .told

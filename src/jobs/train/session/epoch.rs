@@ -5,15 +5,20 @@ use std::sync::atomic::AtomicBool;
 
 use candle_core::Device;
 
-use super::super::TrainEvent;
 use super::super::log::RunLog;
 use super::super::measure::measure;
 use super::super::records::{BestCheckpoint, EvalRecord, MetricsLine, RunState};
+use super::super::{TrainEvent, TrainJobError};
 use super::{Ended, Session};
 use crate::jobs::JobError;
 use crate::weights::TrainingProgress;
 
-impl Session {
+/// What an evaluation came to, for the other ranks.
+const GO_ON: u8 = 0;
+const STOP: u8 = 1;
+const FAIL: u8 = 2;
+
+impl Session<'_> {
     /// Checkpoint, evaluation and the lines of an epoch that is over.
     pub(super) fn end_epoch(
         &mut self,
@@ -28,9 +33,22 @@ impl Session {
             .clone()
             .filter(|_| is_due && !self.progress.is_evaluated)
         {
-            match self.evaluate(&val, stop, log) {
-                Err(JobError::Interrupted) => return Ok(Ended::Stopped),
-                other => other?,
+            let found = if self.world.leads() {
+                self.evaluate(&val, stop, log)
+            } else {
+                Ok(())
+            };
+            // The others wait for the first, and end with it.
+            let code = match &found {
+                Ok(()) => GO_ON,
+                Err(JobError::Interrupted) => STOP,
+                Err(_) => FAIL,
+            };
+            match (self.world.largest(code, stop)?, found) {
+                (GO_ON, _) => self.progress.is_evaluated = true,
+                (STOP, _) => return Ok(Ended::Stopped),
+                (_, Err(error)) => return Err(error),
+                (_, Ok(())) => return Err(TrainJobError::OtherRank.into()),
             }
         }
         let milliseconds = self.progress.epoch_seconds * 1000.0;

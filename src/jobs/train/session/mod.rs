@@ -20,16 +20,18 @@ use super::records::RunState;
 use super::saved::{Identity, Mean, Progress, save_run};
 use super::setup::Setup;
 use super::told::{Metrics, Told};
+use super::world::World;
 use super::{TrainEvent, TrainJobError, TrainRequest, Trained};
 use crate::coco::write_whole;
 use crate::config::{Config, Dialect};
 use crate::jobs::{JobError, device, peak_memory};
-use crate::model::{Detector, ParameterSet};
+use crate::model::{Detector, ModelError, ParameterSet};
 use crate::structures::ClassTable;
 use crate::train::{Optimizer, Schedule};
 
 /// Trains what `setup` describes.
 pub(super) fn run(
+    world: &World,
     setup: Setup,
     request: &TrainRequest,
     folder: RunFolder,
@@ -42,9 +44,11 @@ pub(super) fn run(
         let line = format!("{}\n", absolute(&folder.path).display());
         write_whole(file, |out| out.write_all(line.as_bytes()))?;
     }
-    let log_path = log::path(&folder.path, None);
+    let rank = (!world.leads()).then(|| world.rank());
+    let log_path = log::path(&folder.path, rank);
     let mut log = RunLog::new(Some(&log_path), report)?;
-    let mut session = Session::begin(setup, request, folder, device, &mut log)?;
+    let mut session = Session::begin(world, setup, request, folder, device, &mut log)?;
+    session.share_weights(stop)?;
     if was_there {
         let best = session.folder.path.join("best_ckpt");
         log.warn(&format!("Directory already exists: {}", best.display()));
@@ -69,14 +73,15 @@ pub(super) fn trial(
     let device = device::choose(&request.device)?;
     let mut silent = |_: TrainEvent<'_>| {};
     let mut log = RunLog::new(None, &mut silent)?;
-    let mut session = Session::begin(setup, request, folder, device, &mut log)?;
+    let (world, stop) = (World::alone(), AtomicBool::new(false));
+    let mut session = Session::begin(&world, setup, request, folder, device, &mut log)?;
     let end = STEPS.min(session.steps * session.config.epoch_size);
     let mut feed = Feed::start(Arc::clone(&session.source), 0, end)
         .map_err(|source| TrainJobError::Thread { source })?;
     let mut seconds = f64::INFINITY;
     for _ in 0..end {
         let fed = feed.next().ok_or(TrainJobError::Feed)?;
-        let step = session.step(fed, 0.0, Instant::now(), &mut log)?;
+        let step = session.step(fed, 0.0, Instant::now(), &stop, &mut log)?;
         // The first one makes what later ones find.
         seconds = seconds.min(step.step_time);
     }
@@ -87,7 +92,8 @@ pub(super) fn trial(
 }
 
 /// Everything a run holds.
-struct Session {
+struct Session<'w> {
+    world: &'w World,
     config: Config,
     classes: ClassTable,
     dialect: Dialect,
@@ -112,6 +118,8 @@ struct Session {
     taken: usize,
     /// Where the newest checkpoint stands: epoch, step, whether evaluated.
     saved_at: Option<(usize, usize, bool)>,
+    /// A periodic checkpoint waits for the end of a group of micro-batches.
+    save_due: bool,
     seconds_per_step: Option<f64>,
     seconds_per_eval: Option<f64>,
 }
@@ -122,14 +130,14 @@ enum Ended {
     Stopped,
 }
 
-impl Session {
+impl Session<'_> {
     fn train(&mut self, stop: &AtomicBool, log: &mut RunLog<'_>) -> Result<Ended, JobError> {
         let done = (self.progress.epoch - 1) * self.steps + self.progress.step;
         let end = self.config.epoch_size * self.steps;
         let mut feed = Feed::start(Arc::clone(&self.source), done, end)
             .map_err(|source| TrainJobError::Thread { source })?;
         loop {
-            if self.progress.step == self.steps {
+            if self.progress.step >= self.steps {
                 if let Ended::Stopped = self.end_epoch(stop, log)? {
                     return Ok(Ended::Stopped);
                 }
@@ -146,17 +154,43 @@ impl Session {
             let began = Instant::now();
             let fed = feed.next().ok_or(TrainJobError::Feed)?;
             let waited = began.elapsed().as_secs_f64();
-            let step = self.step(fed, waited, began, log)?;
+            let step = self.step(fed, waited, began, stop, log)?;
             self.after_step(step, log)?;
-            let asked = stop.load(Ordering::Relaxed) || self.folder.stop_asked();
-            if asked && self.micro_batches == 0 {
+            if self.micro_batches == 0 && self.is_stop_agreed(stop)? {
                 return Ok(Ended::Stopped);
             }
         }
     }
 
+    /// Whether any of the processes is asked to stop.
+    fn is_stop_agreed(&self, stop: &AtomicBool) -> Result<bool, TrainJobError> {
+        let asked = self.world.leads() && self.folder.stop_asked();
+        let own = asked || stop.load(Ordering::Relaxed);
+        Ok(self.world.largest(u8::from(own), stop)? > 0)
+    }
+
+    /// Every rank begins with the values of the first.
+    fn share_weights(&self, stop: &AtomicBool) -> Result<(), JobError> {
+        if self.world.size() == 1 {
+            return Ok(());
+        }
+        let failed = |error: candle_core::Error| JobError::from(ModelError::from(error));
+        for (_, var) in self.set.trained() {
+            let flat = var.flatten_all().map_err(failed)?;
+            let mut values = flat.to_vec1::<f32>().map_err(failed)?;
+            self.world.share(&mut values, stop)?;
+            Tensor::from_vec(values, var.dims(), var.device())
+                .and_then(|shared| var.set(&shared))
+                .map_err(failed)?;
+        }
+        Ok(())
+    }
+
     /// A checkpoint that can be resumed from; older ones go.
     fn save(&mut self) -> Result<(), JobError> {
+        if !self.world.leads() {
+            return Ok(());
+        }
         let Progress {
             epoch,
             step,

@@ -1,8 +1,10 @@
 //! One data step: losses, gradients, an update where a group of micro-batches ends, and what is told of it.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 
 use super::super::feed::Fed;
 use super::super::log::RunLog;
@@ -12,19 +14,20 @@ use super::super::{TrainEvent, TrainJobError};
 use super::Session;
 use crate::jobs::model::stack;
 use crate::jobs::{JobError, resident_memory};
-use crate::model::ModelError;
+use crate::model::{Detector, ModelError};
 use crate::train::{Batch, Losses, TrainError, Update, losses};
 
 /// Steps that the speed is averaged over.
 const SPEED_WINDOW: f64 = 50.0;
 
-impl Session {
+impl Session<'_> {
     /// One data step; an update where it ends a group of micro-batches.
     pub(super) fn step(
         &mut self,
         fed: Fed,
         waited: f64,
         began: Instant,
+        stop: &AtomicBool,
         log: &mut RunLog<'_>,
     ) -> Result<StepRecord, JobError> {
         self.progress.step += 1;
@@ -33,22 +36,16 @@ impl Session {
             self.skip(path, reason, log);
         }
         let images = fed.samples.len();
-        let mut values = LossValues::default();
-        if images > 0 {
-            values = self.backward(fed)?;
-            self.micro_batches += 1;
-        }
-        let rate = self.schedule.rate(self.progress.updates);
+        self.micro_batches += 1;
         let is_last = self.progress.step == self.steps;
         let is_full = self
             .progress
             .step
             .is_multiple_of(self.config.accumulate_step);
-        let norm = if (is_full || is_last) && self.micro_batches > 0 {
-            Some(self.update(rate)?)
-        } else {
-            None
-        };
+        let rate = self.schedule.rate(self.progress.updates);
+        let ends = is_full || is_last;
+        let values = self.gradients(fed, ends, stop)?;
+        let norm = if ends { Some(self.update(rate)?) } else { None };
         let seconds = began.elapsed().as_secs_f64();
         self.progress.epoch_seconds += seconds;
         self.taken += 1;
@@ -81,8 +78,66 @@ impl Session {
         }
     }
 
-    /// Losses of a batch; their gradients are added to what was gathered.
-    fn backward(&mut self, fed: Fed) -> Result<LossValues, JobError> {
+    /// Losses of a batch; their gradients are added to what was gathered. With other ranks, and where the group of
+    /// micro-batches `ends`, the sums over all ranks take its place.
+    fn gradients(
+        &mut self,
+        fed: Fed,
+        ends: bool,
+        stop: &AtomicBool,
+    ) -> Result<LossValues, JobError> {
+        if !ends || self.world.size() == 1 {
+            let detector = self.detector.clone();
+            return match self.forward(fed, &detector)? {
+                Some((values, scaled)) => {
+                    self.backward(&scaled)?;
+                    Ok(values)
+                }
+                None => Ok(LossValues::default()),
+            };
+        }
+        let sizes = self
+            .set
+            .trained()
+            .map(|(name, var)| (name.to_owned(), var.elem_count()));
+        let summing = self.world.begin_sum(sizes.collect(), &self.gathered)?;
+        let Some(summing) = summing else {
+            return Ok(LossValues::default());
+        };
+        let tapped = self.set.tapped(Arc::clone(&summing.tap));
+        let detector = Detector::trainable(&tapped, &self.config, self.dialect)?;
+        let found = self.forward(fed, &detector);
+        // No rank begins to wait for one that has failed.
+        if self.world.largest(u8::from(found.is_err()), stop)? > 0 {
+            return Err(found
+                .err()
+                .unwrap_or_else(|| TrainJobError::OtherRank.into()));
+        }
+        let mut values = LossValues::default();
+        if let Some((of_batch, scaled)) = found? {
+            values = of_batch;
+            let failed = |e: candle_core::Error| self.failed(e.into());
+            scaled.backward().map_err(failed)?;
+        }
+        let sums = summing.finish(stop)?;
+        for (name, var) in self.set.trained() {
+            let Some(sum) = sums.get(name) else { continue };
+            let tensor = Tensor::from_slice(sum, var.dims(), var.device());
+            let tensor = tensor.map_err(|e| self.failed(e.into()))?;
+            self.gathered.insert(name.to_owned(), tensor);
+        }
+        Ok(values)
+    }
+
+    /// The losses of a batch and their scaled sum; none where no image of it could be read.
+    fn forward(
+        &self,
+        fed: Fed,
+        detector: &Detector,
+    ) -> Result<Option<(LossValues, Tensor)>, JobError> {
+        if fed.samples.is_empty() {
+            return Ok(None);
+        }
         let (epoch, step) = (self.progress.epoch, self.progress.step);
         let paths: Vec<String> = fed
             .samples
@@ -97,14 +152,10 @@ impl Session {
         };
         let failed = |source: TrainError| match source {
             TrainError::Model(ModelError::Nan { stage }) => not_finite(stage),
-            source => TrainJobError::Step {
-                epoch,
-                step,
-                source,
-            },
+            source => self.failed(source),
         };
         let batch = batch(fed, &self.device).map_err(|e| failed(e.into()))?;
-        let found = losses(&self.detector, &self.config, &batch).map_err(failed)?;
+        let found = losses(detector, &self.config, &batch).map_err(failed)?;
         let values = values(&found).map_err(failed)?;
         if let Some((name, _)) = values.named().into_iter().find(|(_, v)| !v.is_finite()) {
             return Err(not_finite(name).into());
@@ -113,24 +164,31 @@ impl Session {
             .total()
             .and_then(|total| Ok((total * self.config.loss_scale)?))
             .map_err(failed)?;
-        drop(found);
-        let mut gradients = scaled.backward().map_err(|e| failed(e.into()))?;
+        Ok(Some((values, scaled)))
+    }
+
+    /// Adds the gradients of a loss to what was gathered.
+    fn backward(&mut self, scaled: &Tensor) -> Result<(), JobError> {
+        let mut gradients = scaled.backward().map_err(|e| self.failed(e.into()))?;
+        let mut gathered = std::mem::take(&mut self.gathered);
         for (name, var) in self.set.trained() {
             let Some(gradient) = gradients.remove(var.as_tensor()) else {
                 continue;
             };
-            let sum = match self.gathered.remove(name) {
-                Some(sum) => (sum + gradient).map_err(|e| failed(e.into()))?,
+            let sum = match gathered.remove(name) {
+                Some(sum) => (sum + gradient).map_err(|e| self.failed(e.into()))?,
                 None => gradient,
             };
-            self.gathered.insert(name.to_owned(), sum);
+            gathered.insert(name.to_owned(), sum);
         }
-        Ok(values)
+        self.gathered = gathered;
+        Ok(())
     }
 
     /// Applies what was gathered; returns the norm of the gradient.
     fn update(&mut self, rate: f64) -> Result<f64, JobError> {
-        let factor = 1.0 / (self.config.loss_scale * self.micro_batches as f64);
+        let summed = (self.micro_batches * self.world.size()) as f64;
+        let factor = 1.0 / (self.config.loss_scale * summed);
         let gradients = std::mem::take(&mut self.gathered);
         self.micro_batches = 0;
         let norm = self
@@ -174,7 +232,9 @@ impl Session {
             ));
             self.progress.line_loss = Mean::default();
         }
-        if is_due && self.micro_batches == 0 {
+        self.save_due |= is_due;
+        if self.save_due && self.micro_batches == 0 {
+            self.save_due = false;
             self.save()?;
         }
         let done = self.progress.global_step;
