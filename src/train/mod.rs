@@ -29,7 +29,7 @@ use crate::model::ModelError;
 pub enum TrainError {
     /// The network.
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Model(Box<ModelError>),
     /// A tensor operation failed.
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),
@@ -48,4 +48,10 @@ pub enum TrainError {
         /// Foreground classes.
         classes: usize,
     },
+}
+
+impl From<ModelError> for TrainError {
+    fn from(error: ModelError) -> Self {
+        Self::Model(Box::new(error))
+    }
 }

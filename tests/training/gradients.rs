@@ -157,7 +157,7 @@ fn relu_of_a_layer_and_of_a_sum() {
     let x = numbers.apart(&[1, 1, 8, 9]);
     let one = Tensor::ones((1, 1, 1, 1), DType::F32, &Device::Cpu).unwrap();
     let zero = Tensor::zeros(1, DType::F32, &Device::Cpu).unwrap();
-    check("relu", &[x.clone()], |t| {
+    check("relu", std::slice::from_ref(&x), |t| {
         let vars = |t: &Tensor| Var::from_tensor(t).map(|v| v.as_tensor().clone());
         Conv2d::new(vars(&one)?, vars(&zero)?, 1, 0, Activation::Relu)?.forward(&t[0])
     });
@@ -211,7 +211,7 @@ fn roi_align_of_every_kind_of_box() {
             spatial_scale: 0.25,
             sampling_ratio,
         };
-        check("roi_align", &[map.clone()], |t| {
+        check("roi_align", std::slice::from_ref(&map), |t| {
             roi_align(&t[0], &rois, align)
         });
     }
@@ -240,10 +240,10 @@ fn losses_of_samples() {
     let mut numbers = Numbers(7);
     let logits = (numbers.tensor(&[9, 6]) * 3.0).unwrap();
     let targets = numbers.tensor(&[9, 6]);
-    check("bce", &[logits.clone()], |t| {
+    check("bce", std::slice::from_ref(&logits), |t| {
         losses::bce_sum(&t[0], &targets)
     });
-    check("squares", &[logits.clone()], |t| {
+    check("squares", std::slice::from_ref(&logits), |t| {
         losses::squared_sum(&t[0], &targets)
     });
     let labels = Tensor::new(&[0u32, 5, 3, 2, 2, 1, 4, 0, 5], &Device::Cpu).unwrap();

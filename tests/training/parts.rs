@@ -354,11 +354,10 @@ fn golden_losses() {
         Tensor::from_slice(found.f32(), found.shape.as_slice(), &Device::Cpu).unwrap()
     };
     let var = |case: &str| Var::from_tensor(&tensor(case, "pred")).unwrap();
-    for (case, divisor) in [("rpn_cls_extreme", 8.0)] {
-        let p = var(case);
-        let sum = losses::bce_sum(p.as_tensor(), &tensor(case, "target")).unwrap();
-        check(case, &(sum / divisor).unwrap(), &p);
-    }
+    // Sum over the sampled anchors by a constant: semantics.md 4.4.
+    let p = var("rpn_cls_extreme");
+    let sum = losses::bce_sum(p.as_tensor(), &tensor("rpn_cls_extreme", "target")).unwrap();
+    check("rpn_cls_extreme", &(sum / 8.0).unwrap(), &p);
     let p = var("mask_mmdet");
     let labels = tensors.get("mask_mmdet.label").i64().to_vec();
     let rows = Tensor::from_vec(labels, (9, 1, 1, 1), &Device::Cpu).unwrap();

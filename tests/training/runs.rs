@@ -146,8 +146,11 @@ fn steps(run: &Path) -> Vec<StepRecord> {
     steps.collect()
 }
 
+/// Epoch, step, losses, rate, norm of the gradient.
+type Computed = (usize, usize, [(&'static str, f64); 6], f64, Option<f64>);
+
 /// What a step computed, without its times.
-fn curve(run: &Path) -> Vec<(usize, usize, [(&'static str, f64); 6], f64, Option<f64>)> {
+fn curve(run: &Path) -> Vec<Computed> {
     let steps = steps(run).into_iter();
     steps
         .map(|s| (s.epoch, s.step, s.losses.named(), s.lr, s.grad_norm))

@@ -90,7 +90,9 @@ pub fn preflight(
         time(setup, request, folder.path(), &mut report)?;
     }
     memory_findings(&mut report);
-    report.findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+    report
+        .findings
+        .sort_by_key(|found| std::cmp::Reverse(found.severity));
     Ok(report)
 }
 

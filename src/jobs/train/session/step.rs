@@ -151,7 +151,10 @@ impl Session<'_> {
             images: paths.join(", "),
         };
         let failed = |source: TrainError| match source {
-            TrainError::Model(ModelError::Nan { stage }) => not_finite(stage),
+            TrainError::Model(error) => match *error {
+                ModelError::Nan { stage } => not_finite(stage),
+                other => self.failed(other.into()),
+            },
             source => self.failed(source),
         };
         let batch = batch(fed, &self.device).map_err(|e| failed(e.into()))?;

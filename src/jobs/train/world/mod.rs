@@ -138,12 +138,18 @@ impl World {
     }
 }
 
+/// Sums of gradients by name.
+pub(super) type Sums = BTreeMap<String, Vec<f32>>;
+
+/// Waits for a sum that has begun.
+type Finish = dyn FnOnce(&AtomicBool) -> Result<Sums, TrainJobError>;
+
 /// A sum over the processes that goes on beside the backward pass.
 pub(super) struct Summing {
     /// Hears of every gradient as soon as it is whole.
     pub tap: GradientTap,
     /// Waits for the rest and gives the sums by name.
-    finish: Box<dyn FnOnce(&AtomicBool) -> Result<BTreeMap<String, Vec<f32>>, TrainJobError>>,
+    finish: Box<Finish>,
 }
 
 impl Summing {
@@ -151,7 +157,7 @@ impl Summing {
     ///
     /// # Errors
     /// A process is lost.
-    pub fn finish(self, stop: &AtomicBool) -> Result<BTreeMap<String, Vec<f32>>, TrainJobError> {
+    pub fn finish(self, stop: &AtomicBool) -> Result<Sums, TrainJobError> {
         (self.finish)(stop)
     }
 }

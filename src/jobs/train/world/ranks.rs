@@ -15,8 +15,8 @@ use mpi::request::{Request, Scope};
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives, Root};
 
-use super::Summing;
 use super::buckets::Buckets;
+use super::{Summing, Sums};
 use crate::jobs::train::TrainJobError;
 use crate::model::GradientTap;
 
@@ -210,7 +210,7 @@ fn add(sums: &mut [Vec<f32>], buckets: &Buckets, (bucket, part, values): Arrived
     }
 }
 
-fn by_name(buckets: &Buckets, sums: &[Vec<f32>]) -> BTreeMap<String, Vec<f32>> {
+fn by_name(buckets: &Buckets, sums: &[Vec<f32>]) -> Sums {
     let parts = buckets.all.iter().zip(sums).flat_map(|(bucket, sums)| {
         let part = |(name, start, len): &(String, usize, usize)| {
             (name.clone(), sums[*start..start + len].to_vec())
