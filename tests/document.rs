@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use maskscope::document::settings::Settings;
 use maskscope::document::{
-    Document, ImageState, ModelRequest, ModelState, Notice, NoticeKind, PathKind, SourceKind,
-    TruthState,
+    Document, ImageEntry, ImageState, ModelRequest, ModelState, Notice, NoticeKind, PathKind,
+    SourceKind, TruthState,
 };
 
 use crate::infer::photos;
@@ -180,21 +180,31 @@ fn a_set_has_ground_truth_and_predictions_are_measured() {
 }
 
 #[test]
-fn the_demo_shows_its_ground_truth_and_pretends_nothing() {
+fn the_demo_runs_a_model_of_its_own_that_stays_with_it() {
     let mut document = document(ModelRequest::default());
     document.open_demo();
     let notices = settle(&mut document);
     assert!(errors(&notices).is_empty(), "{notices:?}");
     assert_eq!(document.source().map(|s| s.kind), Some(SourceKind::Demo));
-    assert!(matches!(document.model(), ModelState::None));
-    assert!(document.images().len() >= 12);
+    assert!(document.images().len() >= 12 && document.has_truth());
+    assert!(document.images().iter().all(|i| i.annotations > 0));
+    let found = |i: &ImageEntry| i.detections().is_some_and(|found| !found.is_empty());
     assert!(
-        document
-            .images()
-            .iter()
-            .all(|i| i.annotations > 0 && matches!(i.state, ImageState::Idle))
+        document.images().iter().all(found),
+        "shapes are found in every picture"
     );
-    assert!(document.has_truth());
+    let scored = document.images().iter().filter_map(|i| i.detections());
+    assert!(
+        scored
+            .flat_map(|found| found.iter())
+            .all(|d| d.mask_iou.is_some())
+    );
+    // It knows five shapes: nothing for photos, and no choice to be remembered.
+    assert!(document.settings().recent_checkpoints.is_empty());
+    let home = tempfile::tempdir().unwrap();
+    document.open(&photos(home.path(), 1));
+    settle(&mut document);
+    assert!(matches!(document.model(), ModelState::None));
 }
 
 #[test]

@@ -92,7 +92,11 @@ fn the_start_offers_the_demo_first() {
     assert_eq!(app.document().source().unwrap().kind, SourceKind::Demo);
     assert!(app.document().images().len() > 3);
     assert_eq!(app.view().image, Some(app.view().gallery[0]));
-    assert!(matches!(app.document().model(), ModelState::None));
+    wait(&mut window, "its model", |app| {
+        let mut images = app.document().images().iter();
+        images.all(|image| image.detections().is_some())
+    });
+    assert!(matches!(window.state().document().model(), ModelState::Ready(_)));
     shot(&mut window, "demo");
 }
 

@@ -72,7 +72,7 @@ fn tiny_is_the_network_of_the_synthetic_set() {
     assert_eq!((tiny.img_width, tiny.img_height), (256, 256));
     assert_eq!(tiny.rpn.anchor_generator.scales, [4.0]);
     let sampler = &tiny.train_cfg.rcnn.sampler;
-    assert_eq!((sampler.num, sampler.pos_fraction), (128, 0.5));
+    assert_eq!((sampler.num, sampler.pos_fraction), (64, 0.25));
     assert_eq!(
         (tiny.test_cfg.rpn.nms_pre, tiny.test_cfg.rpn.max_per_img),
         (600, 300)
