@@ -96,7 +96,10 @@ fn the_start_offers_the_demo_first() {
         let mut images = app.document().images().iter();
         images.all(|image| image.detections().is_some())
     });
-    assert!(matches!(window.state().document().model(), ModelState::Ready(_)));
+    assert!(matches!(
+        window.state().document().model(),
+        ModelState::Ready(_)
+    ));
     shot(&mut window, "demo");
 }
 

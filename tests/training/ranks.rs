@@ -45,12 +45,14 @@ fn two_ranks_are_one_process_that_gathers_their_micro_batches() {
     let home = Home::new();
     home.set("set", 10, 3);
     // Five updates of two images each.
+    // Frozen norms: their statistics are not synchronised.
     let common = [
         "run_eval=0",
         "batch_size=1",
         "epoch_size=1",
         "lr_steps=[]",
         "flip_ratio=0.5",
+        "backbone.norm_eval=True",
     ];
     let alone = [common.as_slice(), &["accumulate_step=2"]].concat();
     let one = folder(&train(&home, 1, "one", &alone));

@@ -127,7 +127,7 @@ fn lead(
     report: &mut (dyn FnMut(TrainEvent<'_>) + Send),
 ) -> Result<Trained, JobError> {
     let (mut config, notes) = configuration(request)?;
-    ranks_of(&mut config, world)?;
+    ranks_of(&mut config, request, world)?;
     let (folder, was_there) = match &request.resume {
         Some(path) => (RunFolder::lock(path)?, false),
         None => RunFolder::create(Path::new(&config.train_outputs), &config.brief)?,
@@ -161,10 +161,16 @@ fn follow(world: &World, request: &TrainRequest, stop: &AtomicBool) -> Result<Tr
     session::run(world, setup, &request, folder, false, stop, &mut |_| {})
 }
 
-/// `device_num` and `run_distribute` follow from the processes; a contradiction is an error.
-fn ranks_of(config: &mut Config, world: &World) -> Result<(), TrainJobError> {
+/// `device_num` and `run_distribute` follow from the processes; a contradiction is an error. A run may be gone on with by
+/// another number of them.
+fn ranks_of(
+    config: &mut Config,
+    request: &TrainRequest,
+    world: &World,
+) -> Result<(), TrainJobError> {
     let size = world.size();
-    if config.device_num != 1 && config.device_num != size {
+    let begins = request.resume.is_none();
+    if begins && config.device_num != 1 && config.device_num != size {
         return Err(TrainJobError::Devices {
             asked: config.device_num,
             size,

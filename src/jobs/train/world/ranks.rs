@@ -82,12 +82,14 @@ impl Ranks {
     }
 
     pub fn share(&self, values: &mut [f32], stop: &AtomicBool) -> Result<(), TrainJobError> {
-        let root = SimpleCommunicator::world().process_at_rank(0);
+        let world = SimpleCommunicator::world();
+        let root = world.process_at_rank(0);
         mpi::request::scope(|scope| wait(root.immediate_broadcast_into(scope, values), stop))
     }
 
     pub fn share_text(&self, text: &str, stop: &AtomicBool) -> Result<String, TrainJobError> {
-        let root = SimpleCommunicator::world().process_at_rank(0);
+        let world = SimpleCommunicator::world();
+        let root = world.process_at_rank(0);
         let mut len = text.len() as u64;
         mpi::request::scope(|scope| wait(root.immediate_broadcast_into(scope, &mut len), stop))?;
         let mut bytes = text.as_bytes().to_vec();
