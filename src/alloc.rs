@@ -2,7 +2,7 @@
 //!
 //! The network's activations are vectors of up to some 50 MB, freed a layer later. The system hands such blocks back to
 //! the kernel at once, and the page faults of the next one cost more than the convolution that fills it: see
-//! `benches/RESULTS.md` for the measurement and the alternatives. Memory stays bounded: at most `CAP` bytes wait here, and
+//! `benches/RESULTS.md` for the measurement and the alternatives. Memory stays bounded: at most `CAP` bytes wait here, or what a job asked for, and
 //! `release` gives them back when a job ends. Blocks below `LARGE` go straight to the system's allocator.
 #![allow(
     unsafe_code,
@@ -34,6 +34,8 @@ struct Free {
     /// The first free block of each class; each holds the address of the next in its first word.
     first: [*mut u8; CLASSES],
     bytes: usize,
+    /// Most bytes that wait.
+    cap: usize,
 }
 
 // SAFETY: the pointers are owned by the list and only used under its lock.
@@ -42,7 +44,29 @@ unsafe impl Send for Free {}
 static FREE: Mutex<Free> = Mutex::new(Free {
     first: [null_mut(); CLASSES],
     bytes: 0,
+    cap: CAP,
 });
+
+/// While it lives, more blocks wait than usual: a training step frees all its activations at once, and the next one
+/// asks for the same again.
+#[derive(Debug)]
+pub struct KeepMore(());
+
+impl KeepMore {
+    /// At most `bytes` wait, or the usual amount if that is more.
+    pub fn up_to(bytes: usize) -> Self {
+        free().cap = bytes.max(CAP);
+        Self(())
+    }
+}
+
+impl Drop for KeepMore {
+    fn drop(&mut self) {
+        let mut free = free();
+        free.cap = CAP;
+        free.clear();
+    }
+}
 
 /// Gives all waiting blocks back to the system. Call it when a job ends.
 pub fn release() {
@@ -94,7 +118,7 @@ impl Free {
     }
 
     fn put(&mut self, class: usize, layout: Layout, block: *mut u8) {
-        if self.bytes + layout.size() > CAP {
+        if self.bytes + layout.size() > self.cap {
             // The sizes in use have changed, with the image or the model: begin anew.
             self.clear();
         }

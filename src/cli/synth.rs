@@ -9,7 +9,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::args::Shared;
 use super::{interrupt, output};
 use crate::jobs::JobError;
-use crate::jobs::synth::{AnnotationsRequest, SynthReport, SynthRequest, write, write_annotations};
+use crate::jobs::synth::{
+    self, AnnotationsRequest, Contents, Shapes, SynthReport, SynthRequest, write, write_annotations,
+};
 use crate::structures::Size;
 
 /// Write a synthetic COCO set: overlapping textured shapes with exact masks
@@ -18,6 +20,7 @@ use crate::structures::Size;
   maskscope synth synth/train --images 3000
   maskscope synth synth/val --images 200 --seed 2
   maskscope synth large --size 640x480 --stats coco
+  maskscope synth other --images 200 --shapes other
   maskscope synth huge --annotations-only --images 118000
   maskscope synth scale --annotations-only --images 5000 --detections 250000 --predictions
 
@@ -40,6 +43,9 @@ pub struct Args {
     /// How many shapes, and how large
     #[arg(long, value_enum, default_value_t = Stats::Plain)]
     pub stats: Stats,
+    /// Which shapes
+    #[arg(long, value_enum, default_value_t = Kinds::Usual, conflicts_with = "annotations_only")]
+    pub shapes: Kinds,
     /// No pictures: annotations with COCO's statistics, for measurements at scale
     #[arg(long)]
     pub annotations_only: bool,
@@ -69,6 +75,15 @@ pub enum Stats {
     Plain,
     /// Counts and sizes about as in COCO
     Coco,
+}
+
+/// Which shapes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kinds {
+    /// circle, triangle, square, star and ring, which the demo's model knows
+    Usual,
+    /// cross, hexagon and crescent: something to fine-tune to
+    Other,
 }
 
 /// Writes the set; false if it was stopped.
@@ -137,7 +152,16 @@ fn made(
         images: args.images as usize,
         seed: args.seed,
         size: args.size.unwrap_or(USUAL),
-        like_coco: args.stats == Stats::Coco,
+        contents: Contents {
+            stats: match args.stats {
+                Stats::Plain => synth::Stats::Plain,
+                Stats::Coco => synth::Stats::Coco,
+            },
+            shapes: match args.shapes {
+                Kinds::Usual => Shapes::Usual,
+                Kinds::Other => Shapes::Other,
+            },
+        },
     };
     write(&request, progress)
 }

@@ -265,6 +265,7 @@ impl Default for Config {
             to_rgb: false,
             keep_ratio: true,
             flip_ratio: 0.5,
+            scale_range: [1.0, 1.0],
             save_every: 100,
             keep_checkpoint_max: 5,
             keep_best_checkpoints_max: 5,

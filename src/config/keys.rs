@@ -208,8 +208,8 @@ groups! {
         run_eval, eval_every, enable_graph_kernel, datasink, finetune, pre_trained, run_distribute, device_id,
         device_num, rank_id, num_parallel_workers, python_multiprocessing, train_dataset, val_dataset, coco_classes,
         num_classes, train_dataset_num, train_dataset_divider, img_width, img_height, mask_divider, divider, img_mean,
-        img_std, to_rgb, keep_ratio, flip_ratio, save_every, keep_checkpoint_max, keep_best_checkpoints_max, dialect,
-        seed, precision,
+        img_std, to_rgb, keep_ratio, flip_ratio, scale_range, save_every, keep_checkpoint_max,
+        keep_best_checkpoints_max, dialect, seed, precision,
     }
     Backbone {
         r#type, depth, base_channels, pretrained, frozen_stages, norm_eval, num_stages, out_indices, style,

@@ -70,6 +70,8 @@ pub struct Config {
     pub to_rgb: bool,
     pub keep_ratio: bool,
     pub flip_ratio: f64,
+    /// The limits of the resize are multiplied by a number out of this range, drawn for each training step.
+    pub scale_range: [f64; 2],
     pub save_every: usize,
     pub keep_checkpoint_max: usize,
     pub keep_best_checkpoints_max: usize,

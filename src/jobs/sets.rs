@@ -51,7 +51,7 @@ pub fn demo_folder(progress: &mut dyn FnMut(usize)) -> Result<PathBuf, JobError>
             DEMO_IMAGES,
             DEMO_SEED,
             DEMO_SIZE,
-            synth::Stats::Plain,
+            synth::Stats::Plain.into(),
             &mut report,
         )?;
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::JobError;
-use crate::data::synth::{self, Stats};
+use crate::data::synth;
 use crate::structures::Size;
 
 /// What to write and where.
@@ -19,12 +19,11 @@ pub struct SynthRequest {
     pub seed: u64,
     /// Of each picture.
     pub size: Size,
-    /// Counts and sizes about as in COCO.
-    pub like_coco: bool,
+    /// How many shapes, how large, and which.
+    pub contents: Contents,
 }
 
-/// Annotations without pictures: what to write and where.
-pub use crate::data::synth::AnnotationsRequest;
+pub use crate::data::synth::{AnnotationsRequest, Contents, Shapes, Stats};
 
 /// What was written; `--json` prints it.
 #[derive(Clone, Debug, Serialize)]
@@ -52,17 +51,12 @@ pub fn write(
             path: request.out.clone(),
         });
     }
-    let stats = if request.like_coco {
-        Stats::Coco
-    } else {
-        Stats::Plain
-    };
     let summary = synth::write_set(
         &request.out,
         request.images,
         request.seed,
         request.size,
-        stats,
+        request.contents,
         progress,
     )?;
     Ok(SynthReport {

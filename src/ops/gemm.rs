@@ -46,10 +46,25 @@ impl<'a> Matrix<'a> {
 /// Adds `left · right` to `sum` (rows of `left`, columns of `right`), on the calling thread alone: the callers share out
 /// whole products, so that a result does not depend on the number of threads.
 pub(crate) fn add_product(sum: &mut [f32], left: Matrix<'_>, right: Matrix<'_>) {
+    product(sum, left, right, true);
+}
+
+/// Writes `left · right` to `out` without reading it, otherwise as `add_product`.
+pub(crate) fn set_product(out: &mut [f32], left: Matrix<'_>, right: Matrix<'_>) {
+    product(out, left, right, false);
+}
+
+fn product(sum: &mut [f32], left: Matrix<'_>, right: Matrix<'_>, adds: bool) {
     let (rows, columns, depth) = (left.rows, right.columns, left.columns);
     assert_eq!(depth, right.rows);
     assert_eq!(sum.len(), rows * columns);
-    if rows == 0 || columns == 0 || depth == 0 {
+    if rows == 0 || columns == 0 {
+        return;
+    }
+    if depth == 0 {
+        if !adds {
+            sum.fill(0.0);
+        }
         return;
     }
     // SAFETY: `Matrix::new` has checked that every element of both lies in its slice, the assertion above that of `sum`.
@@ -61,7 +76,7 @@ pub(crate) fn add_product(sum: &mut [f32], left: Matrix<'_>, right: Matrix<'_>) 
             sum.as_mut_ptr(),
             1,
             columns as isize,
-            true,
+            adds,
             left.values.as_ptr(),
             left.column_stride as isize,
             left.row_stride as isize,
@@ -90,5 +105,7 @@ mod tests {
         let (left, right) = (Matrix::new(&left, 2, 3, 3), Matrix::new(&right, 2, 3, 3));
         add_product(&mut sum, left, right.transposed());
         assert_eq!(sum, [17.0, 5.0, 16.0, 11.0]);
+        set_product(&mut sum, left, right.transposed());
+        assert_eq!(sum, [7.0, 5.0, 16.0, 11.0]);
     }
 }

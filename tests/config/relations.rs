@@ -113,6 +113,8 @@ fn relations_between_keys_are_checked() {
         (&["divider=0"], "divider"),
         (&["img_std=[1,0,1]"], "img_std"),
         (&["flip_ratio=1.1"], "flip_ratio"),
+        (&["scale_range=[1.2, 0.8]"], "scale_range"),
+        (&["scale_range=[0, 1]"], "scale_range"),
         (&["save_every=0"], "save_every"),
         (
             &["keep_best_checkpoints_max=0"],

@@ -62,6 +62,7 @@ fn valid_config() -> impl Strategy<Value = Config> {
             c.momentum = momentum;
             c.warmup_ratio = ratio;
             c.flip_ratio = unit;
+            c.scale_range = [1.0 - unit * 0.5, 1.0 + unit];
             c.img_mean = [mean, -mean, 0.0];
             c.img_std = [std, positive, 1.0];
             c.test_cfg.rcnn.score_thr = unit;

@@ -2,7 +2,7 @@
 
 use maskscope::coco::Dataset;
 use maskscope::data::decode;
-use maskscope::data::synth::{self, CLASSES, Stats, SynthError, write_set};
+use maskscope::data::synth::{self, CLASSES, Contents, Shapes, Stats, SynthError, write_set};
 use maskscope::structures::Size;
 
 #[test]
@@ -60,7 +60,7 @@ fn a_ring_s_hole_is_not_mask() {
 fn coco_statistics_have_coco_s_shape() {
     let (mut counts, mut areas) = (Vec::new(), Vec::new());
     for index in 0..120 {
-        let scene = synth::scene_with(3, index, Size::new(320, 240), Stats::Coco);
+        let scene = synth::scene_with(3, index, Size::new(320, 240), Stats::Coco.into());
         counts.push(scene.instances.len());
         // In pixels of 640×480.
         areas.extend(scene.instances.iter().map(|i| 4.0 * i.mask.area() as f64));
@@ -94,7 +94,7 @@ fn a_written_set_opens_as_coco() {
         20,
         4,
         Size::new(64, 48),
-        Stats::Plain,
+        Stats::Plain.into(),
         &mut |done, total| {
             calls.push((done, total));
             true
@@ -129,6 +129,43 @@ fn a_written_set_opens_as_coco() {
 }
 
 #[test]
+fn other_shapes_have_classes_of_their_own() {
+    let contents = Contents {
+        shapes: Shapes::Other,
+        ..Contents::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let size = Size::new(128, 128);
+    write_set(folder.path(), 6, 9, size, contents, &mut |_, _| true).unwrap();
+    let set = Dataset::open(folder.path()).unwrap();
+    assert_eq!(set.classes().names, ["cross", "hexagon", "crescent"]);
+    // Share of the circle around the shape: two bars, a hexagon, and a circle of radius .8 bitten out of it.
+    let expected = [1.61 / std::f64::consts::PI, 0.827, 0.47];
+    let mut seen = [false; 3];
+    for index in 0..400 {
+        let scene = synth::scene_with(5, index, Size::new(256, 256), contents);
+        // The last one is covered by none.
+        let Some(last) = scene.instances.last() else {
+            continue;
+        };
+        let b = last.bbox;
+        if b.x < 1.0 || b.y < 1.0 || b.x + b.width > 255.0 || b.y + b.height > 255.0 {
+            continue;
+        }
+        // The box of a shape squeezed to at least .75 and turned holds its circle about tightly.
+        let share = last.mask.area() as f64 / (b.width * b.height);
+        let of_square = expected[last.class] * std::f64::consts::FRAC_PI_4;
+        assert!(
+            (0.7..1.6).contains(&(share / of_square)),
+            "{}: {share}",
+            last.class
+        );
+        seen[last.class] = true;
+    }
+    assert_eq!(seen, [true; 3]);
+}
+
+#[test]
 fn a_stopped_set_has_no_labels() {
     let folder = tempfile::tempdir().unwrap();
     let summary = write_set(
@@ -136,7 +173,7 @@ fn a_stopped_set_has_no_labels() {
         40,
         4,
         Size::new(32, 32),
-        Stats::Plain,
+        Stats::Plain.into(),
         &mut |_, _| false,
     )
     .unwrap();
@@ -149,8 +186,9 @@ fn sets_that_cannot_be_written() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "x").unwrap();
-    let go =
-        |out: &std::path::Path, size| write_set(out, 1, 1, size, Stats::Plain, &mut |_, _| true);
+    let go = |out: &std::path::Path, size| {
+        write_set(out, 1, 1, size, Stats::Plain.into(), &mut |_, _| true)
+    };
     let error = go(&file.join("set"), Size::new(64, 64)).unwrap_err();
     assert!(matches!(error, SynthError::Write { .. }), "{error}");
     let error = go(folder.path(), Size::new(64, 9_000_000)).unwrap_err();

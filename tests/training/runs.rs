@@ -44,7 +44,7 @@ impl Home {
             images,
             seed,
             size,
-            Stats::Plain,
+            Stats::Plain.into(),
             &mut |_, _| true,
         )
         .unwrap();
@@ -92,7 +92,7 @@ pub fn small_checkpoint(folder: &Path, images: usize) -> PathBuf {
         images,
         3,
         size,
-        Stats::Plain,
+        Stats::Plain.into(),
         &mut |_, _| true,
     )
     .unwrap();

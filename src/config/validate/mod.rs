@@ -10,6 +10,8 @@ use super::{Config, DialectChoice};
 
 /// Wider layers and larger canvases are typing errors, and sizes below it cannot overflow.
 const LARGEST: usize = 1 << 16;
+/// What the size of training images may be multiplied by.
+const SCALES: std::ops::RangeInclusive<f64> = 0.1..=4.0;
 /// The size for which mmdetection's zoo publishes its AP.
 const MMDET_SIZE: (usize, usize) = (1333, 800);
 
@@ -117,6 +119,17 @@ fn images(config: &Config, check: &mut Check) {
     );
     check.all_above_zero("img_std", &config.img_std);
     check.within("flip_ratio", config.flip_ratio, 0.0, 1.0);
+    let [least, most] = config.scale_range;
+    check.that(
+        SCALES.contains(&least) && SCALES.contains(&most) && least <= most,
+        "scale_range",
+        show(&config.scale_range),
+        format!(
+            "two numbers from {} to {}, the smaller first",
+            SCALES.start(),
+            SCALES.end()
+        ),
+    );
     classes(config, check);
     if config.dialect == DialectChoice::Mmdet {
         check.warnings.extend(config.mmdet_size_note());

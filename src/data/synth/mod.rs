@@ -13,6 +13,8 @@ mod set;
 mod shape;
 
 pub use annotations::{AnnotationsRequest, write_annotations};
-pub use scene::{MAX_SIDE, MIN_SIDE, Stats, SynthInstance, SynthScene, scene, scene_with};
+pub use scene::{
+    Contents, MAX_SIDE, MIN_SIDE, Stats, SynthInstance, SynthScene, scene, scene_with,
+};
 pub use set::{SetSummary, SynthError, write_set};
-pub use shape::CLASSES;
+pub use shape::{CLASSES, Shapes};

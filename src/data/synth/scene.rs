@@ -2,7 +2,7 @@
 
 use super::fill::{Colour, Fill, mixed};
 use super::rng::Rng;
-use super::shape::Shape;
+use super::shape::{Shape, Shapes};
 use crate::data::RgbImage;
 use crate::structures::{BoxXywh, Rle, Size};
 
@@ -22,10 +22,28 @@ pub enum Stats {
     Coco,
 }
 
+/// What is in the pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Contents {
+    /// How many and how large.
+    pub stats: Stats,
+    /// Which.
+    pub shapes: Shapes,
+}
+
+impl From<Stats> for Contents {
+    fn from(stats: Stats) -> Self {
+        Self {
+            stats,
+            shapes: Shapes::Usual,
+        }
+    }
+}
+
 /// An instance of a scene.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SynthInstance {
-    /// Index into `CLASSES`.
+    /// Index into the classes of its `Shapes`.
     pub class: usize,
     /// Its visible pixels.
     pub mask: Rle,
@@ -53,19 +71,19 @@ const NOBODY: u16 = u16::MAX;
 
 /// The picture `index` of the set `seed`. Sides are clamped to `MIN_SIDE..=MAX_SIDE`.
 pub fn scene(seed: u64, index: u64, size: Size) -> SynthScene {
-    scene_with(seed, index, size, Stats::Plain)
+    scene_with(seed, index, size, Contents::default())
 }
 
-/// As `scene`, with the statistics chosen.
-pub fn scene_with(seed: u64, index: u64, size: Size, stats: Stats) -> SynthScene {
+/// As `scene`, with the contents chosen.
+pub fn scene_with(seed: u64, index: u64, size: Size, contents: Contents) -> SynthScene {
     let size = Size::new(
         size.width.clamp(MIN_SIDE, MAX_SIDE),
         size.height.clamp(MIN_SIDE, MAX_SIDE),
     );
     let mut rng = Rng::new(seed, index);
     let mut canvas = Canvas::new(&mut rng, size);
-    for radius in radii(&mut rng, size, stats) {
-        canvas.try_to_place(&mut rng, radius);
+    for radius in radii(&mut rng, size, contents.stats) {
+        canvas.try_to_place(&mut rng, contents.shapes, radius);
     }
     let instances = canvas.instances();
     let image = canvas.finish(&mut rng);
@@ -154,9 +172,9 @@ impl Canvas {
         }
     }
 
-    fn try_to_place(&mut self, rng: &mut Rng, radius: f32) {
+    fn try_to_place(&mut self, rng: &mut Rng, shapes: Shapes, radius: f32) {
         for _ in 0..TRIES {
-            let shape = Shape::random(rng, self.size, radius);
+            let shape = Shape::random(rng, shapes, self.size, radius);
             let inside = self.inside(&shape);
             if !inside.is_empty() && self.leaves_enough(&inside) {
                 let fill = self.contrasting_fill(rng, &inside, radius);

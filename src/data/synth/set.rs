@@ -8,8 +8,8 @@ use image::{ExtendedColorType, ImageEncoder};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::scene::{MAX_SIDE, MIN_SIDE, Stats, SynthScene, scene_with};
-use super::shape::CLASSES;
+use super::scene::{Contents, MAX_SIDE, MIN_SIDE, SynthScene, scene_with};
+use super::shape::Shapes;
 use crate::coco::{CocoError, rle_string, write_json};
 use crate::structures::Size;
 
@@ -59,7 +59,7 @@ pub fn write_set(
     images: usize,
     seed: u64,
     size: Size,
-    stats: Stats,
+    contents: Contents,
     progress: &mut dyn FnMut(usize, usize) -> bool,
 ) -> Result<SetSummary, SynthError> {
     let sides = MIN_SIDE..=MAX_SIDE;
@@ -76,7 +76,7 @@ pub fn write_set(
         let batch: Vec<SynthScene> = (start..images.min(start + BATCH))
             .into_par_iter()
             .map(|index| {
-                let scene = scene_with(seed, index as u64, size, stats);
+                let scene = scene_with(seed, index as u64, size, contents);
                 write_png(&data.join(file_name(index)), &scene)?;
                 Ok(scene)
             })
@@ -90,7 +90,10 @@ pub fn write_set(
         }
     }
     let summary = labels.summary(true);
-    write_json(&out.join("labels.json"), &labels.into_json(seed))?;
+    write_json(
+        &out.join("labels.json"),
+        &labels.into_json(seed, contents.shapes),
+    )?;
     Ok(summary)
 }
 
@@ -151,9 +154,9 @@ impl Labels {
         }
     }
 
-    fn into_json(self, seed: u64) -> Value {
+    fn into_json(self, seed: u64, shapes: Shapes) -> Value {
         let categories: Vec<Value> = (1..)
-            .zip(CLASSES)
+            .zip(shapes.classes())
             .map(|(id, name)| json!({"id": id, "name": name, "supercategory": "shape"}))
             .collect();
         json!({

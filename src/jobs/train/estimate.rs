@@ -17,7 +17,8 @@ pub(super) fn memory_mib(config: &Config) -> f64 {
         .map(|p| p.shape.iter().product::<usize>())
         .sum();
     let images = config.batch_size as f64;
-    let pixels = (config.img_width * config.img_height) as f64;
+    let largest = config.scale_range[1];
+    let pixels = (config.img_width * config.img_height) as f64 * largest * largest;
     let values = images * (pixels * per_pixel(config) + of_rois(config));
     let bytes = 4.0 * (COPIES * weights as f64 + HELD * values);
     BASE_MIB + bytes / f64::from(1 << 20)

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use super::order::Order;
+use super::order::{Order, scaled};
 use crate::coco::dataset::Dataset;
 use crate::config::{Config, Dialect};
 use crate::data::{LabelledObject, TrainSample, decode, train_sample};
@@ -140,8 +140,7 @@ impl Shared {
 
     fn work(&self) {
         while let Some((step, images)) = self.take() {
-            let epoch = step / self.source.order.steps();
-            let fed = self.source.load(epoch, &images);
+            let fed = self.source.load(step, &images);
             self.lock().ready.insert(step, fed);
             self.changed.notify_all();
         }
@@ -171,11 +170,15 @@ impl Shared {
 }
 
 impl Source {
-    /// The samples of some images in a 0-based epoch.
-    pub fn load(&self, epoch: usize, images: &[usize]) -> Fed {
+    /// The samples of a step's images; steps are counted over all epochs.
+    pub fn load(&self, step: usize, images: &[usize]) -> Fed {
+        let (epoch, within) = (step / self.order.steps(), step % self.order.steps());
+        let scaled = (self.config.scale_range != [1.0, 1.0])
+            .then(|| scaled(&self.config, self.order.seed, epoch, within));
+        let config = scaled.as_ref().unwrap_or(&self.config);
         let mut fed = Fed::default();
         for &image in images {
-            match self.sample(epoch, image) {
+            match self.sample(config, epoch, image) {
                 Ok(sample) => fed.samples.push(sample),
                 Err(reason) => {
                     let path = self.dataset.images().get(image).map(|image| &image.path);
@@ -187,7 +190,7 @@ impl Source {
         fed
     }
 
-    fn sample(&self, epoch: usize, index: usize) -> Result<Sample, String> {
+    fn sample(&self, config: &Config, epoch: usize, index: usize) -> Result<Sample, String> {
         let image = self
             .dataset
             .images()
@@ -216,9 +219,7 @@ impl Source {
                 })
             })
             .collect();
-        let flip = self
-            .order
-            .is_flipped(epoch, image.id, self.config.flip_ratio);
+        let flip = self.order.is_flipped(epoch, image.id, config.flip_ratio);
         Ok(Sample {
             path: image.path.clone(),
             draw: Draw {
@@ -226,7 +227,7 @@ impl Source {
                 epoch,
                 image: image.id,
             },
-            sample: train_sample(&picture, &objects, &self.config, self.dialect, flip),
+            sample: train_sample(&picture, &objects, config, self.dialect, flip),
         })
     }
 }

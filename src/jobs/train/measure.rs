@@ -45,6 +45,8 @@ pub(super) fn measure(
         filter: None,
         details: false,
     };
+    // What waits for the next step would stand beside what the model takes.
+    crate::alloc::release();
     let mut runs = false;
     let found = evaluate(&request, stop, &mut |event| match event {
         EvaluateEvent::Stage(stage) => runs = stage == Stage::RunModel,

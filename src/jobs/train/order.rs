@@ -1,11 +1,13 @@
 //! Which images each step takes: a function of seed, epoch and rank alone, so that a run depends on neither threads nor
 //! resumption (semantics.md 4.3 and 4.10).
 
+use crate::config::Config;
 use crate::structures::Random;
 
 /// Sets the streams of a run apart.
 const ORDER: u64 = 0x6f72;
 const FLIP: u64 = 0x666c;
+const SCALE: u64 = 0x7363;
 const SUBSET: u64 = 0x7375;
 
 /// The steps of one rank.
@@ -41,6 +43,21 @@ impl Order {
     pub fn is_flipped(&self, epoch: usize, image_id: u64, ratio: f64) -> bool {
         Random::of(&[self.seed, epoch as u64, image_id, FLIP]).unit() < ratio
     }
+}
+
+/// `config` with the size of a step's images, both 0-based: the same on every rank. A side stays a multiple of the divider.
+pub(super) fn scaled(config: &Config, seed: u64, epoch: usize, step: usize) -> Config {
+    let mut config = config.clone();
+    let [least, most] = config.scale_range;
+    let unit = Random::of(&[seed, epoch as u64, step as u64, SCALE]).unit();
+    let scale = least + (most - least) * unit;
+    let divider = config.divider.max(1);
+    let side = |side: usize| {
+        let sides = (side as f64 * scale / divider as f64).round().max(1.0);
+        sides as usize * divider
+    };
+    (config.img_width, config.img_height) = (side(config.img_width), side(config.img_height));
+    config
 }
 
 /// `⌊num/divider⌋` of the first `num` images, drawn once; all of them where either is 0.
@@ -82,6 +99,34 @@ mod tests {
         // 118,287 images on 4 devices with batch 2: the seed's log says 14786.
         assert_eq!(order(118_287, 0, 4).steps(), 14_786);
         assert_eq!(order(7, 0, 1).steps(), 3);
+    }
+
+    #[test]
+    fn sizes_fill_their_range_and_repeat() {
+        let config = Config {
+            img_width: 640,
+            img_height: 320,
+            divider: 64,
+            scale_range: [0.5, 1.5],
+            ..Config::default()
+        };
+        let widths: std::collections::BTreeSet<usize> = (0..200)
+            .map(|step| {
+                let scaled = scaled(&config, 1, 0, step);
+                assert!(
+                    scaled.img_width.is_multiple_of(64) && scaled.img_height.is_multiple_of(64)
+                );
+                assert_eq!(
+                    scaled.img_width,
+                    super::scaled(&config, 1, 0, step).img_width
+                );
+                scaled.img_width
+            })
+            .collect();
+        assert_eq!(
+            widths.into_iter().collect::<Vec<_>>(),
+            (5..=15).map(|n| n * 64).collect::<Vec<_>>()
+        );
     }
 
     #[test]

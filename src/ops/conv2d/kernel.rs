@@ -32,7 +32,7 @@ pub(super) struct Product {
 }
 
 /// How far ahead of its use the panel is fetched, in steps of the reduction.
-const PREFETCH: usize = 16;
+pub(super) const PREFETCH: usize = 16;
 
 /// Rows `row0..row0 + R` and vectors `vec0..vec0 + NV` of a product.
 ///
@@ -65,7 +65,24 @@ pub(super) unsafe fn multiply_block<S: Simd, const R: usize, const NV: usize>(
             a = a.wrapping_add(ROWS);
             b = b.wrapping_add(width);
         }
-        for (r, row) in acc.into_iter().enumerate() {
+        finish_block::<S, R, NV>(p, row0, vec0, acc);
+    }
+}
+
+/// Bias, addition, activation and store of the sums of a block.
+///
+/// # Safety
+/// As `multiply_block`.
+#[inline(always)]
+pub(super) unsafe fn finish_block<S: Simd, const R: usize, const NV: usize>(
+    p: &Product,
+    row0: usize,
+    vec0: usize,
+    sums: [[S::V; NV]; R],
+) {
+    // SAFETY: as promised.
+    unsafe {
+        for (r, row) in sums.into_iter().enumerate() {
             let r = row0 + r;
             let bias = S::splat(if p.bias.is_null() {
                 0.0

@@ -13,6 +13,7 @@ use candle_core::{DType, Result, Tensor};
 use crate::ops::add_relu;
 use op::{Frozen, Kind, Layer, Prepared, Trainable};
 
+mod adjoint;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]

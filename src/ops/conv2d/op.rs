@@ -146,7 +146,7 @@ impl Layer {
         if WinogradConv::suits(&shape) {
             let weights = prepared
                 .winograd
-                .get_or_init(|| WinogradWeights::new(shape.i, weight.values, bias.values));
+                .get_or_init(|| WinogradWeights::new(isa, shape.i, weight.values, bias.values));
             let call = WinogradConv {
                 shape,
                 x,

@@ -107,3 +107,23 @@ impl Activation {
         }
     }
 }
+
+/// The gradient of the weights, (O,I,kh,kw), from `x` (N,I,H,W) and `dz` (N,O,H',W').
+pub(super) fn weight_gradient(s: &ConvShape, x: &[f32], dz: &[f32]) -> Vec<f32> {
+    let mut out = vec![0.0f64; s.o * s.i * s.kh * s.kw];
+    for (at, &dz) in dz.iter().enumerate() {
+        let (n, o) = (at / s.out_plane() / s.o, at / s.out_plane() % s.o);
+        let (oy, ox) = (at % s.out_plane() / s.ow, at % s.ow);
+        for i in 0..s.i {
+            for tap in 0..s.kh * s.kw {
+                let y = (oy * s.stride + tap / s.kw).wrapping_sub(s.padding);
+                let x_ = (ox * s.stride + tap % s.kw).wrapping_sub(s.padding);
+                if y < s.h && x_ < s.w {
+                    let value = x[((n * s.i + i) * s.h + y) * s.w + x_];
+                    out[(o * s.i + i) * s.kh * s.kw + tap] += f64::from(value) * f64::from(dz);
+                }
+            }
+        }
+    }
+    out.into_iter().map(|v| v as f32).collect()
+}

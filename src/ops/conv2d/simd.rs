@@ -170,6 +170,11 @@ impl SharedMut {
         Self(align(buffer.as_mut_ptr()))
     }
 
+    /// The beginning of a vector.
+    pub(super) fn of(buffer: &mut Vec<f32>) -> Self {
+        Self(buffer.as_mut_ptr())
+    }
+
     /// The pointer itself.
     pub(super) fn get(self) -> *mut f32 {
         self.0

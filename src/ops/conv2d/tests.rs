@@ -2,9 +2,9 @@
 
 use super::Activation;
 use super::op::{Kind, Layer, Prepared, View};
-use super::reference;
 use super::shape::ConvShape;
 use super::simd::Isa;
+use super::{adjoint, reference, weights};
 
 /// Largest difference from the f64 reference over the largest reference value. Design: Winograd F(4×4) with these points
 /// 4e-6 at most, products 2e-6.
@@ -294,4 +294,40 @@ fn shapes_that_do_not_fit_are_errors() {
     assert!(err(&[1, 3, 2, 2], &[4, 3, 7, 7], 2, 1).contains("larger than the input"));
     assert!(err(&[1, 3, 8, 8], &[4, 3, 3, 3], 0, 1).contains("stride 0"));
     assert!(err(&[3, 8, 8], &[4, 3, 3, 3], 1, 1).contains("(N,I,H,W)"));
+}
+
+/// Both ways to the gradient of the weights, on shapes whose tiles and channels do not fill the blocks.
+#[test]
+fn weight_gradients_equal_the_loops() {
+    let cases: [Case; 12] = [
+        ([1, 16, 24, 24], 16, 3, 1, 1), // the adjoint: 36 tiles
+        ([2, 19, 17, 22], 9, 3, 1, 1),
+        ([3, 33, 14, 14], 40, 3, 1, 1),  // RoIs
+        ([2, 16, 30, 41], 130, 3, 1, 0), // two blocks of rows
+        ([5, 17, 14, 15], 8, 3, 1, 2),
+        ([1, 48, 50, 260], 8, 3, 1, 1), // several strips
+        ([2, 5, 9, 7], 12, 3, 1, 1),    // taps
+        ([2, 9, 11, 8], 10, 3, 2, 1),
+        ([2, 24, 9, 12], 16, 1, 2, 0),
+        ([2, 24, 9, 12], 33, 1, 1, 0),
+        ([1, 3, 21, 22], 8, 7, 2, 3), // few channels
+        ([1, 8, 6, 6], 3, 5, 1, 2),
+    ];
+    let mut adjoint_cases = 0;
+    for (x_shape, o, k, stride, padding) in cases {
+        let w_shape = [o, x_shape[1], k, k];
+        let s = ConvShape::new(&x_shape, &w_shape, stride, padding).unwrap();
+        let (x, dz) = (values(s.in_len(), 1), values(s.out_len(), 2));
+        let want = reference::weight_gradient(&s, &x, &dz);
+        let found = error(&weights::gradient(&s, &x, &dz), &want);
+        assert!(found < 3.0 * TOLERANCE, "{s:?}: {found}");
+        if adjoint::suits(&s) {
+            adjoint_cases += 1;
+            for isa in Isa::available() {
+                let found = error(&adjoint::gradient(isa, &s, &x, &dz), &want);
+                assert!(found < 3.0 * TOLERANCE, "{isa:?} {s:?}: {found}");
+            }
+        }
+    }
+    assert_eq!(adjoint_cases, 6);
 }

@@ -178,6 +178,29 @@ impl GroupPlan {
         }
     }
 
+    /// Reads the output rows of a channel, the inverse of `store`. What no piece fills stays as it is.
+    ///
+    /// # Safety
+    /// `channel` points to the channel's map in image 0 of a tensor of the plan's output shape.
+    #[inline(always)]
+    pub(super) unsafe fn load_output<S: Simd>(
+        &self,
+        channel: *const f32,
+        lines: &mut [[f32; TILE * GROUP]; TILE],
+    ) {
+        for p in &self.writes {
+            // SAFETY: pieces were clipped to the image and to the line.
+            unsafe {
+                let to = lines[p.row].as_mut_ptr().add(p.line);
+                let from = channel.add(p.image);
+                for at in (0..p.len).step_by(S::LANES) {
+                    let n = (p.len - at).min(S::LANES);
+                    S::store_n(to.add(at), S::load_n(from.add(at), n), n);
+                }
+            }
+        }
+    }
+
     /// Writes the rows of a channel, with the residual and the activation.
     ///
     /// # Safety

@@ -16,29 +16,91 @@ const B: f64 = 3.0 / 2.0;
 const A2: f64 = A * A;
 const B2: f64 = B * B;
 
-/// G·g·Gᵀ of the taps (3,3) of a filter, in f64.
-pub(super) fn filter(taps: &[f32; 9]) -> [f32; POSITIONS] {
-    let a = 2.0 * A2 * (A2 - B2);
-    let b = 2.0 * B2 * (B2 - A2);
-    let g: [[f64; 3]; PATCH] = [
-        [1.0 / (A2 * B2), 0.0, 0.0],
-        [1.0 / a, A / a, A2 / a],
-        [1.0 / a, -A / a, A2 / a],
-        [1.0 / b, B / b, B2 / b],
-        [1.0 / b, -B / b, B2 / b],
-        [0.0, 0.0, 1.0],
-    ];
-    let tap = |y: usize, x: usize| f64::from(taps[3 * y + x]);
-    std::array::from_fn(|p| {
-        let (row, column) = (&g[p / PATCH], &g[p % PATCH]);
-        let mut sum = 0.0;
-        for (y, gy) in row.iter().enumerate() {
-            for (x, gx) in column.iter().enumerate() {
-                sum += gy * tap(y, x) * gx;
+/// Filters transformed together.
+pub(super) const FILTERS: usize = 8;
+
+/// G·g along one axis, in f64: a weight is transformed once for many tiles.
+#[inline(always)]
+fn filter_axis(g: [[f64; FILTERS]; 3]) -> [[f64; FILTERS]; PATCH] {
+    const CA: f64 = 1.0 / (2.0 * A2 * (A2 - B2));
+    const CB: f64 = 1.0 / (2.0 * B2 * (B2 - A2));
+    const C0: f64 = 1.0 / (A2 * B2);
+    let mut u = [[0.0; FILTERS]; PATCH];
+    for at in 0..FILTERS {
+        let [g0, g1, g2] = [g[0][at], g[1][at], g[2][at]];
+        let (even_a, odd_a) = (CA * g0 + CA * A2 * g2, CA * A * g1);
+        let (even_b, odd_b) = (CB * g0 + CB * B2 * g2, CB * B * g1);
+        u[0][at] = C0 * g0;
+        u[1][at] = even_a + odd_a;
+        u[2][at] = even_a - odd_a;
+        u[3][at] = even_b + odd_b;
+        u[4][at] = even_b - odd_b;
+        u[5][at] = g2;
+    }
+    u
+}
+
+/// G·g·Gᵀ of the taps (3,3) of 8 filters; filter f of position p goes to `to + p·stride + f`.
+///
+/// # Safety
+/// `to` points to 36 positions.
+#[inline(always)]
+pub(super) unsafe fn filters(taps: &[[f32; FILTERS]; 9], to: *mut f32, stride: usize) {
+    let wide = |tap: usize| taps[tap].map(f64::from);
+    let columns: [_; 3] = std::array::from_fn(|x| filter_axis([wide(x), wide(3 + x), wide(6 + x)]));
+    for y in 0..PATCH {
+        let row = filter_axis([columns[0][y], columns[1][y], columns[2][y]]);
+        for (x, u) in row.into_iter().enumerate() {
+            // SAFETY: as promised.
+            unsafe {
+                let to = to.add((y * PATCH + x) * stride).cast::<[f32; FILTERS]>();
+                to.write_unaligned(u.map(|v| v as f32));
             }
         }
-        sum as f32
-    })
+    }
+}
+
+/// Gᵀ·u along one axis.
+#[inline(always)]
+unsafe fn filter_back_axis<S: Simd>(u: [S::V; PATCH]) -> [S::V; 3] {
+    const CA: f64 = 1.0 / (2.0 * A2 * (A2 - B2));
+    const CB: f64 = 1.0 / (2.0 * B2 * (B2 - A2));
+    // SAFETY: arithmetic only.
+    unsafe {
+        let of = |x: f64| S::splat(x as f32);
+        let (sum_a, diff_a) = (S::add(u[1], u[2]), S::sub(u[1], u[2]));
+        let (sum_b, diff_b) = (S::add(u[3], u[4]), S::sub(u[3], u[4]));
+        let zero = S::mul(of(1.0 / (A2 * B2)), u[0]);
+        [
+            S::fma(of(CA), sum_a, S::fma(of(CB), sum_b, zero)),
+            S::fma(of(CA * A), diff_a, S::mul(of(CB * B), diff_b)),
+            S::fma(of(CA * A2), sum_a, S::fma(of(CB * B2), sum_b, u[5])),
+        ]
+    }
+}
+
+/// Gᵀ·u·G, the adjoint of `filters`, of `S::LANES` filters: position p at `from + p·stride`. Returns the 9 taps.
+///
+/// # Safety
+/// `from` points to 36 positions.
+#[inline(always)]
+pub(super) unsafe fn filters_back<S: Simd>(from: *const f32, stride: usize) -> [S::V; 9] {
+    // SAFETY: as promised.
+    unsafe {
+        let mut rows = [[S::zero(); PATCH]; 3];
+        for x in 0..PATCH {
+            let at = |y: usize| S::load(from.add((y * PATCH + x) * stride));
+            let column = filter_back_axis::<S>([at(0), at(1), at(2), at(3), at(4), at(5)]);
+            for (row, v) in rows.iter_mut().zip(column) {
+                row[x] = v;
+            }
+        }
+        let mut taps = [S::zero(); 9];
+        for (taps, row) in taps.chunks_exact_mut(3).zip(rows) {
+            taps.copy_from_slice(&filter_back_axis::<S>(row));
+        }
+        taps
+    }
 }
 
 /// Bᵀ·d along one axis.
@@ -144,6 +206,62 @@ pub(super) unsafe fn output<S: Simd>(
                 let line = line.as_mut_ptr().add(TILE * lane);
                 for (part, v) in S::interleave4(y).into_iter().enumerate() {
                     S::store(line.add(part * S::LANES), v);
+                }
+            }
+        }
+    }
+}
+
+/// A·y along one axis, the adjoint of `output_axis`.
+#[inline(always)]
+unsafe fn output_back_axis<S: Simd>(y: [S::V; TILE]) -> [S::V; PATCH] {
+    // SAFETY: arithmetic only.
+    unsafe {
+        let of = |x: f64| S::splat(x as f32);
+        let even_a = S::fma(of(A2), y[2], y[0]);
+        let odd_a = S::fma(of(A2 * A), y[3], S::mul(of(A), y[1]));
+        let even_b = S::fma(of(B2), y[2], y[0]);
+        let odd_b = S::fma(of(B2 * B), y[3], S::mul(of(B), y[1]));
+        [
+            y[0],
+            S::add(even_a, odd_a),
+            S::sub(even_a, odd_a),
+            S::add(even_b, odd_b),
+            S::sub(even_b, odd_b),
+            y[3],
+        ]
+    }
+}
+
+/// A·y·Aᵀ of 16 tiles, the adjoint of `output`: the 4 rows of the tiles side by side, position p to `to + p·stride`.
+///
+/// # Safety
+/// `to` points to 36 positions.
+#[inline(always)]
+pub(super) unsafe fn output_back<S: Simd>(
+    lines: &[[f32; TILE * GROUP]; TILE],
+    to: *mut f32,
+    stride: usize,
+) {
+    for lane in (0..GROUP).step_by(S::LANES) {
+        // SAFETY: as promised.
+        unsafe {
+            let mut t = [[S::zero(); TILE]; PATCH]; // (6 columns, 4 rows)
+            for (y, line) in lines.iter().enumerate() {
+                let line = line.as_ptr().add(TILE * lane);
+                let row = S::deinterleave4([
+                    S::load(line),
+                    S::load(line.add(S::LANES)),
+                    S::load(line.add(2 * S::LANES)),
+                    S::load(line.add(3 * S::LANES)),
+                ]);
+                for (t, v) in t.iter_mut().zip(output_back_axis::<S>(row)) {
+                    t[y] = v;
+                }
+            }
+            for (x, column) in t.into_iter().enumerate() {
+                for (y, v) in output_back_axis::<S>(column).into_iter().enumerate() {
+                    S::store(to.add((y * PATCH + x) * stride + lane), v);
                 }
             }
         }

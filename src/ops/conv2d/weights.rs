@@ -1,4 +1,5 @@
-//! The gradient of a convolution's weights: for each tap the product of dz with the input shifted by that tap.
+//! The gradient of a convolution's weights. Large 3×3 maps go the way of `adjoint`; for the rest each tap is the product of
+//! dz with the input shifted by that tap.
 //!
 //! Both sides are laid out channel by channel with the zeros of the padding between rows and images, so that a shift is an
 //! offset and all images go into one product. With a stride the input is taken apart into its phases first.
@@ -7,11 +8,15 @@
 
 use rayon::prelude::*;
 
+use super::adjoint;
 use super::shape::ConvShape;
+use super::simd::Isa;
 use crate::ops::gemm::{Matrix, add_product};
 
 /// Input channels below which one product over all taps pays: the first layer of a network.
 const FEW_CHANNELS: usize = 8;
+/// Parts of a tap's output channels: work items for more threads than there are taps.
+const PARTS: usize = 4;
 /// Output pixels whose taps are written out at once there.
 const PIXELS: usize = 1024;
 
@@ -19,8 +24,14 @@ const PIXELS: usize = 1024;
 pub(super) fn gradient(s: &ConvShape, x: &[f32], dz: &[f32]) -> Vec<f32> {
     assert_eq!(x.len(), s.in_len());
     assert_eq!(dz.len(), s.out_len());
-    if (s.kh, s.kw, s.stride, s.padding) == (1, 1, 1, 0) {
-        pointwise(s, x, dz)
+    if adjoint::suits(s) {
+        adjoint::gradient(Isa::best(), s, x, dz)
+    } else if (s.kh, s.kw, s.padding) == (1, 1, 0) {
+        if s.stride == 1 {
+            pointwise(s, x, dz)
+        } else {
+            pointwise(s, &every_nth(s, x), dz)
+        }
     } else if s.i < FEW_CHANNELS {
         by_columns(s, x, dz)
     } else {
@@ -28,7 +39,23 @@ pub(super) fn gradient(s: &ConvShape, x: &[f32], dz: &[f32]) -> Vec<f32> {
     }
 }
 
-/// 1×1 of stride 1: dz · xᵀ of every image as they are.
+/// The pixels that a 1×1 convolution with a stride reads: (N,I,H',W').
+fn every_nth(s: &ConvShape, x: &[f32]) -> Vec<f32> {
+    let mut out = vec![0.0; s.n * s.i * s.out_plane()];
+    out.par_chunks_mut(s.out_plane().max(1))
+        .zip(x.par_chunks_exact((s.h * s.w).max(1)))
+        .for_each(|(out, plane)| {
+            let rows = plane.chunks_exact(s.w).step_by(s.stride);
+            for (out, row) in out.chunks_exact_mut(s.ow).zip(rows) {
+                for (out, &value) in out.iter_mut().zip(row.iter().step_by(s.stride)) {
+                    *out = value;
+                }
+            }
+        });
+    out
+}
+
+/// 1×1, `x` (N,I,H',W'): dz · xᵀ of every image as they are.
 fn pointwise(s: &ConvShape, x: &[f32], dz: &[f32]) -> Vec<f32> {
     let plane = s.out_plane();
     let mut dw = vec![0.0; s.o * s.i];
@@ -130,14 +157,18 @@ fn by_taps(s: &ConvShape, x: &[f32], dz: &[f32]) -> Vec<f32> {
         .collect();
     let taps = s.kh * s.kw;
     let mut by_tap = vec![0.0; taps * s.o * s.i]; // (kh·kw,O,I)
+    let parts = if s.o.is_multiple_of(PARTS) { PARTS } else { 1 };
+    let rows_of_part = s.o / parts;
     by_tap
-        .par_chunks_mut((s.o * s.i).max(1))
+        .par_chunks_mut((rows_of_part * s.i).max(1))
         .enumerate()
-        .for_each(|(tap, dw)| {
+        .for_each(|(job, dw)| {
+            let (tap, part) = (job / parts, job % parts);
             let (ty, tx) = (Tap::of(tap / s.kw, s), Tap::of(tap % s.kw, s));
             let x = &spread_x[ty.phase * phases + tx.phase];
             let offset = rows.offset(ty.shift) * row + columns.offset(tx.shift);
-            let left = Matrix::new(&spread_dz, s.o, len, len);
+            let dz = &spread_dz[part * rows_of_part * len..];
+            let left = Matrix::new(dz, rows_of_part, len, len);
             let right = Matrix::new(&x[offset..], s.i, len, len + reach);
             add_product(dw, left, right.transposed());
         });

@@ -28,25 +28,29 @@ pub(super) struct WinogradWeights {
 
 impl WinogradWeights {
     /// `weight` (O,I,3,3), `bias` (O). In parallel; a layer of 512 channels takes some milliseconds.
-    pub(super) fn new(inputs: usize, weight: &[f32], bias: &[f32]) -> Self {
+    pub(super) fn new(isa: Isa, inputs: usize, weight: &[f32], bias: &[f32]) -> Self {
         let outputs = bias.len();
         let blocks = outputs.div_ceil(ROWS);
         let position = inputs * ROWS;
-        let mut values = vec![0.0; blocks * POSITIONS * position];
-        values
-            .par_chunks_mut((POSITIONS * position).max(1))
-            .enumerate()
-            .for_each(|(block, out)| {
-                // (O,I,3,3): the 8 output channels of this block.
-                let filters = weight.chunks_exact(inputs * 9).skip(block * ROWS);
-                for (row, filter) in filters.take(ROWS).enumerate() {
-                    for (i, taps) in filter.as_chunks::<9>().0.iter().enumerate() {
-                        for (p, u) in transform::filter(taps).into_iter().enumerate() {
-                            out[p * position + i * ROWS + row] = u;
-                        }
-                    }
+        assert_eq!(weight.len(), outputs * inputs * 9);
+        let work = |out: SharedMut| {
+            (0..blocks).into_par_iter().for_each(|block| {
+                // (O,I,3,3): the 8 output channels of this block, fewer in the last.
+                let rows = ROWS.min(outputs - block * ROWS);
+                let filters = &weight[block * ROWS * inputs * 9..][..rows * inputs * 9];
+                let to = out.get().wrapping_add(block * POSITIONS * position);
+                // SAFETY: a block's weights lie where no other block writes.
+                unsafe {
+                    isa.run(FilterTask {
+                        inputs,
+                        filters,
+                        to,
+                    });
                 }
             });
+        };
+        // SAFETY: the blocks cover all weights.
+        let values = unsafe { filled(blocks * POSITIONS * position, work) };
         let mut padded = bias.to_vec();
         padded.resize(blocks * ROWS, 0.0);
         Self {
@@ -59,6 +63,33 @@ impl WinogradWeights {
 
     fn blocks(&self) -> usize {
         self.outputs.div_ceil(ROWS)
+    }
+}
+
+/// Transforms the filters of up to 8 output channels.
+struct FilterTask<'a> {
+    inputs: usize,
+    /// (up to 8,I,3,3)
+    filters: &'a [f32],
+    /// `[36][I][8]`
+    to: *mut f32,
+}
+
+impl Task for FilterTask<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let position = self.inputs * ROWS;
+        for i in 0..self.inputs {
+            let mut taps = [[0.0; ROWS]; 9];
+            let filters = self.filters.chunks_exact(self.inputs * 9);
+            for (row, filter) in filters.enumerate() {
+                for (tap, &value) in taps.iter_mut().zip(&filter[i * 9..][..9]) {
+                    tap[row] = value;
+                }
+            }
+            // SAFETY: the caller vouches for 36 positions of I blocks.
+            unsafe { transform::filters(&taps, self.to.add(i * ROWS), position) };
+        }
     }
 }
 
@@ -84,18 +115,20 @@ const ITEMS_PER_THREAD: usize = 4;
 /// Values between two positions beyond their content: with a power of two their accesses would share cache sets.
 const SKEW: usize = 16;
 
-/// Up to 48 tiles that are transformed and multiplied together.
-struct Item {
-    groups: Vec<GroupPlan>,
+/// Tiles that are transformed and multiplied together.
+pub(super) struct Item {
+    /// 16 tiles each.
+    pub groups: Vec<GroupPlan>,
 }
 
 impl Item {
-    fn width(&self) -> usize {
+    /// Tiles, places without one included.
+    pub(super) fn width(&self) -> usize {
         self.groups.len() * GROUP
     }
 
     /// Values from one position to the next, `[I][width]` and some.
-    fn stride(&self, inputs: usize) -> usize {
+    pub(super) fn stride(&self, inputs: usize) -> usize {
         inputs * self.width() + SKEW
     }
 }
@@ -152,7 +185,8 @@ impl WinogradConv<'_> {
                 // SAFETY: the scratch has the size of both buffers; items write different pixels.
                 unsafe {
                     isa.run(InputTask {
-                        conv: self,
+                        shape: s,
+                        x: self.x,
                         item: &item,
                         channels: (0, s.i),
                         v: v[0],
@@ -191,7 +225,8 @@ impl WinogradConv<'_> {
             let (part, index) = (job % parts, job / parts);
             let channels = (part * s.i / parts, (part + 1) * s.i / parts);
             let task = InputTask {
-                conv: self,
+                shape: s,
+                x: self.x,
                 item: &items[index],
                 channels,
                 v: v[index].get(),
@@ -225,24 +260,30 @@ impl WinogradConv<'_> {
 }
 
 /// The input transform of some channels of an item into `v`: `[36][I][width]`.
-struct InputTask<'a> {
-    conv: &'a WinogradConv<'a>,
-    item: &'a Item,
-    channels: (usize, usize),
-    v: *mut f32,
+pub(super) struct InputTask<'a> {
+    /// Of the layer.
+    pub shape: &'a ConvShape,
+    /// (N,I,H,W)
+    pub x: &'a [f32],
+    /// What is transformed.
+    pub item: &'a Item,
+    /// First and behind the last.
+    pub channels: (usize, usize),
+    /// 36 positions of `item.stride(I)`.
+    pub v: *mut f32,
 }
 
 impl Task for InputTask<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let s = &self.conv.shape;
+        let s = self.shape;
         let (width, stride) = (self.item.width(), self.item.stride(s.i));
         for (g, plan) in self.item.groups.iter().enumerate() {
             let mut lines = plan.lines();
             for i in self.channels.0..self.channels.1 {
                 // SAFETY: the plan's sources lie in image 0..N of channel i; `v` has 36 positions of `stride`.
                 unsafe {
-                    let plane = self.conv.x.as_ptr().add(i * s.h * s.w);
+                    let plane = self.x.as_ptr().add(i * s.h * s.w);
                     let to = self.v.add(i * width + g * GROUP);
                     plan.load::<S>(plane, &mut lines);
                     transform::input::<S>(&lines, plan.ends, to, stride);

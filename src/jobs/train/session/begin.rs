@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use candle_core::Device;
 
+use super::super::estimate::memory_mib;
 use super::super::feed::Source;
 use super::super::folder::{RunFolder, config_path};
 use super::super::log::RunLog;
@@ -19,6 +20,7 @@ use super::super::told::{Metrics, Told, now};
 use super::super::world::World;
 use super::super::{TrainJobError, TrainRequest};
 use super::Session;
+use crate::alloc::KeepMore;
 use crate::coco::dataset::Dataset;
 use crate::coco::write_whole;
 use crate::config::Config;
@@ -117,6 +119,8 @@ impl<'w> Session<'w> {
             config: config.clone(),
             dialect,
         };
+        let bytes = memory_mib(&config) * f64::from(1 << 20);
+        let memory = KeepMore::up_to(bytes as usize);
         let metrics = if world.leads() {
             Metrics::open(&folder.path, progress.metrics_bytes)?
         } else {
@@ -147,6 +151,7 @@ impl<'w> Session<'w> {
             save_due: false,
             seconds_per_step: None,
             seconds_per_eval: None,
+            _memory: memory,
         };
         if world.leads() {
             session.keep_inputs(request)?;

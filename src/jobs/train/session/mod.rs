@@ -22,6 +22,7 @@ use super::setup::Setup;
 use super::told::{Metrics, Told};
 use super::world::World;
 use super::{TrainEvent, TrainJobError, TrainRequest, Trained};
+use crate::alloc::KeepMore;
 use crate::coco::write_whole;
 use crate::config::{Config, Dialect};
 use crate::jobs::{JobError, device, peak_memory};
@@ -122,6 +123,8 @@ struct Session<'w> {
     save_due: bool,
     seconds_per_step: Option<f64>,
     seconds_per_eval: Option<f64>,
+    /// One step's memory waits for the next step.
+    _memory: KeepMore,
 }
 
 /// How the steps ended.
