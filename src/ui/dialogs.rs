@@ -146,6 +146,8 @@ struct Pending {
     answer: Receiver<Option<PathBuf>>,
     start: Option<PathBuf>,
     /// Another window has had the focus since: the dialog was shown.
+    /// Whether the window had the focus that a dialog could take.
+    had_focus: bool,
     was_shown: bool,
 }
 
@@ -177,6 +179,7 @@ impl Dialogs {
                     since: Instant::now(),
                     answer,
                     start,
+                    had_focus: has_focus(ctx),
                     was_shown: false,
                 });
                 ctx.request_repaint_after(PATIENCE);
@@ -233,7 +236,7 @@ impl Dialogs {
 
     fn poll(&mut self, ctx: &egui::Context) -> Option<(Ask, PathBuf)> {
         let pending = self.pending.as_mut()?;
-        pending.was_shown |= ctx.input(|input| input.viewport().focused == Some(false));
+        pending.was_shown |= pending.had_focus && !has_focus(ctx);
         let was_shown = pending.was_shown;
         let ask = pending.ask;
         let waited = pending.since.elapsed();
@@ -263,6 +266,11 @@ impl Dialogs {
         }
         None
     }
+}
+
+/// Without a window manager no window ever has it.
+fn has_focus(ctx: &egui::Context) -> bool {
+    ctx.input(|input| input.viewport().focused != Some(false))
 }
 
 /// Where the dialog begins: beside what is open, or what was open last.
