@@ -51,6 +51,14 @@ impl LevelAnchors {
         BoxXyxy::new(base.x1 + x, base.y1 + y, base.x2 + x, base.y2 + y)
     }
 
+    /// Columns and rows of the cells whose corner lies in a padded image.
+    pub fn cells(&self, padded: Size) -> Size {
+        Size::new(
+            padded.width.div_ceil(self.stride),
+            padded.height.div_ceil(self.stride),
+        )
+    }
+
     /// All anchors of a map, by flat index.
     pub fn grid(&self, map: Size) -> Vec<BoxXyxy> {
         (0..map.pixels() * self.base.len())

@@ -46,34 +46,35 @@ impl<'a> Matrix<'a> {
 /// Adds `left · right` to `sum` (rows of `left`, columns of `right`), on the calling thread alone: the callers share out
 /// whole products, so that a result does not depend on the number of threads.
 pub(crate) fn add_product(sum: &mut [f32], left: Matrix<'_>, right: Matrix<'_>) {
-    product(sum, left, right, true);
+    assert_eq!(sum.len(), left.rows * right.columns);
+    // SAFETY: the length is that of the product, and the slice is borrowed.
+    unsafe { product_at(sum.as_mut_ptr(), left, right, true) }
 }
 
-/// Writes `left · right` to `out` without reading it, otherwise as `add_product`.
-pub(crate) fn set_product(out: &mut [f32], left: Matrix<'_>, right: Matrix<'_>) {
-    product(out, left, right, false);
-}
-
-fn product(sum: &mut [f32], left: Matrix<'_>, right: Matrix<'_>, adds: bool) {
+/// As `add_product` where `adds`; else writes `left · right` to `sum` without reading what is there.
+///
+/// # Safety
+/// `sum` has room for the product, and nobody else uses it; where `adds` it holds numbers.
+pub(crate) unsafe fn product_at(sum: *mut f32, left: Matrix<'_>, right: Matrix<'_>, adds: bool) {
     let (rows, columns, depth) = (left.rows, right.columns, left.columns);
     assert_eq!(depth, right.rows);
-    assert_eq!(sum.len(), rows * columns);
     if rows == 0 || columns == 0 {
         return;
     }
     if depth == 0 {
         if !adds {
-            sum.fill(0.0);
+            // SAFETY: the room that the caller vouches for.
+            unsafe { std::ptr::write_bytes(sum, 0, rows * columns) };
         }
         return;
     }
-    // SAFETY: `Matrix::new` has checked that every element of both lies in its slice, the assertion above that of `sum`.
+    // SAFETY: `Matrix::new` has checked that every element of both lies in its slice, the caller that of `sum`.
     unsafe {
         gemm::gemm(
             rows,
             columns,
             depth,
-            sum.as_mut_ptr(),
+            sum,
             1,
             columns as isize,
             adds,
@@ -105,7 +106,9 @@ mod tests {
         let (left, right) = (Matrix::new(&left, 2, 3, 3), Matrix::new(&right, 2, 3, 3));
         add_product(&mut sum, left, right.transposed());
         assert_eq!(sum, [17.0, 5.0, 16.0, 11.0]);
-        set_product(&mut sum, left, right.transposed());
+        sum.fill(f32::NAN);
+        // SAFETY: 2·2 values.
+        unsafe { product_at(sum.as_mut_ptr(), left, right.transposed(), false) };
         assert_eq!(sum, [7.0, 5.0, 16.0, 11.0]);
     }
 }

@@ -22,19 +22,36 @@ pub struct AnchorSamples {
     pub anchors: Vec<BoxXyxy>,
 }
 
-/// Draws anchors for one image, out of all whose cell lies in the padded image.
+/// Draws anchors for one image, out of all whose cell lies in its own padded size: what the largest image of a batch adds
+/// on the right and below takes no part, so that the draw does not depend on the other images.
 pub fn draw_anchors(
     head: &RpnHead,
     maps: &[Size],
+    padded: Size,
     truth: &GroundTruth,
     config: &TrainStage,
     of: &Draw,
 ) -> AnchorSamples {
-    let levels = head.anchors.iter().zip(maps);
-    let anchors: Vec<BoxXyxy> = levels.flat_map(|(level, &map)| level.grid(map)).collect();
+    let (mut anchors, mut indices, mut first) = (Vec::new(), Vec::new(), 0);
+    for (level, &map) in head.anchors.iter().zip(maps) {
+        let own = level.cells(padded);
+        let grid = level.grid(map);
+        let count = grid.len();
+        for (index, anchor) in grid.into_iter().enumerate() {
+            let cell = index / level.base.len();
+            if cell % map.width < own.width && cell / map.width < own.height {
+                anchors.push(anchor);
+                indices.push(first + index);
+            }
+        }
+        first += count;
+    }
     let assigned = assign(&anchors, &truth.boxes, &config.assigner);
-    let drawn = draw(&assigned, &config.sampler, &mut of.stream(Purpose::Anchors));
+    let mut drawn = draw(&assigned, &config.sampler, &mut of.stream(Purpose::Anchors));
     let anchors = drawn.positive.iter().map(|&index| anchors[index]).collect();
+    for index in drawn.positive.iter_mut().chain(&mut drawn.negative) {
+        *index = indices[*index];
+    }
     AnchorSamples { drawn, anchors }
 }
 

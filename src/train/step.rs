@@ -103,9 +103,11 @@ fn anchors_of(
         let (_, _, height, width) = level.dims4()?;
         maps.push(Size::new(width, height));
     }
-    let images = batch.truths.iter().zip(&batch.draws);
+    let images = batch.truths.iter().zip(&batch.draws).zip(&batch.transforms);
     let stage = &config.train_cfg.rpn;
     Ok(images
-        .map(|(truth, of)| draw_anchors(&detector.rpn, &maps, truth, stage, of))
+        .map(|((truth, of), transform)| {
+            draw_anchors(&detector.rpn, &maps, transform.padded, truth, stage, of)
+        })
         .collect())
 }

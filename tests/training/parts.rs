@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor, Var};
-use maskscope::config::{Assigner, Config, LrType, OptType, Sampler};
+use maskscope::config::{Assigner, Config, Dialect, LrType, OptType, Sampler, preset};
+use maskscope::model::{Detector, ParameterSet};
 use maskscope::ops::losses;
 use maskscope::structures::{BoxXyxy, GroundTruth, MaskGrid, Random, Size};
 use maskscope::train::{
-    Assigned, Optimizer, Schedule, Update, assign, draw, mask_iou_targets, mask_targets,
+    Assigned, Draw, Optimizer, Schedule, Update, assign, draw, draw_anchors, initial_weights,
+    mask_iou_targets, mask_targets,
 };
 use serde_json::Value;
 
@@ -31,6 +33,51 @@ fn boxes(values: &[f32]) -> Vec<BoxXyxy> {
         .iter()
         .map(|&[x1, y1, x2, y2]| BoxXyxy::new(x1, y1, x2, y2))
         .collect()
+}
+
+#[test]
+fn anchors_are_drawn_from_the_own_padded_size() {
+    let mut config = preset("tiny").unwrap();
+    config.train_cfg.rpn.sampler.num = 64;
+    let weights = initial_weights(&config, 1);
+    let set = ParameterSet::new(&config, &weights, &Device::Cpu).unwrap();
+    let detector = Detector::trainable(&set, &config, Dialect::Mmdet).unwrap();
+    let own = Size::new(128, 64);
+    let maps = |canvas: Size| -> Vec<Size> {
+        let levels = detector.rpn.anchors.iter();
+        levels.map(|level| level.cells(canvas)).collect()
+    };
+    let truth = GroundTruth {
+        boxes: vec![BoxXyxy::new(20.0, 10.0, 60.0, 50.0)],
+        labels: vec![0],
+        masks: vec![Vec::new()],
+        grid: MaskGrid::default(),
+    };
+    let of = Draw {
+        seed: 3,
+        epoch: 0,
+        image: 7,
+    };
+    // Where each drawn anchor lies, whatever the index of the map it is on.
+    let places = |canvas: Size| {
+        let maps = maps(canvas);
+        let stage = &config.train_cfg.rpn;
+        let samples = draw_anchors(&detector.rpn, &maps, own, &truth, stage, &of);
+        let anchors: Vec<BoxXyxy> = detector
+            .rpn
+            .anchors
+            .iter()
+            .zip(&maps)
+            .flat_map(|(level, &map)| level.grid(map))
+            .collect();
+        let at = |indices: &[usize]| indices.iter().map(|&i| anchors[i]).collect::<Vec<_>>();
+        assert_eq!(at(&samples.drawn.positive), samples.anchors);
+        (at(&samples.drawn.positive), at(&samples.drawn.negative))
+    };
+    let alone = places(own);
+    assert!(!alone.0.is_empty() && alone.1.len() > 30);
+    // Beside a larger image of the batch.
+    assert_eq!(places(Size::new(256, 192)), alone);
 }
 
 #[test]

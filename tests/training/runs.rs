@@ -288,6 +288,58 @@ fn only_epochs_and_paths_change_on_resume() {
 }
 
 #[test]
+fn a_run_goes_on_with_epochs_of_another_length() {
+    let home = Home::new();
+    home.set("larger", 2 * IMAGES, 5);
+    let run = stopped_after(&home.request(), STEPS + 2).folder;
+    // Half of the second epoch is half of the larger one.
+    let resumed = go(&TrainRequest {
+        resume: Some(run.clone()),
+        train_data: Some(home.path("larger")),
+        ..TrainRequest::default()
+    });
+    assert!(resumed.finished);
+    let after: Vec<(usize, usize)> = steps(&run)
+        .iter()
+        .skip(STEPS + 2)
+        .map(|step| (step.epoch, step.step))
+        .collect();
+    assert_eq!(after, [(2, 5), (2, 6), (2, 7), (2, 8)]);
+    // Fewer epochs than are begun: nothing is left.
+    let run = stopped_after(&home.request(), STEPS + 2).folder;
+    let ended = go(&TrainRequest {
+        resume: Some(run.clone()),
+        set: vec!["epoch_size=1".into()],
+        ..TrainRequest::default()
+    });
+    assert!(ended.finished);
+    assert_eq!(curve(&run).len(), STEPS + 2);
+    // It could be resumed again although it saved nothing new.
+    assert_eq!(
+        record(&run).last_checkpoint.as_deref(),
+        last(&run).file_name().and_then(|name| name.to_str())
+    );
+}
+
+#[test]
+fn a_run_that_cannot_begin_leaves_no_folder() {
+    let home = Home::new();
+    let runs = || std::fs::read_dir(home.path("runs")).map_or(0, Iterator::count);
+    let mut request = home.request();
+    request.set.push("batch_size=9".into());
+    let file = home.path("record");
+    request.run_record = Some(file.clone());
+    assert!(refused(&request).contains("9"));
+    assert!(runs() == 0 && !file.exists());
+    // A name that is a way to another place is refused before anything is made there.
+    std::fs::create_dir(home.path("runs/precious")).unwrap();
+    let mut request = home.request();
+    request.brief = Some("x/../precious".into());
+    assert!(refused(&request).contains("brief"));
+    assert!(runs() == 1 && home.path("runs/precious").is_dir());
+}
+
+#[test]
 fn gathered_micro_batches_are_one_update() {
     let home = Home::new();
     let mut request = home.request();
@@ -516,6 +568,7 @@ fn the_preflight_tells_what_would_go_wrong() {
     );
     assert!(report.seconds_per_step.unwrap() > 0.0 && report.seconds_total.unwrap() > 0.0);
     assert!(report.memory_mib > 0.0 && report.classes.len() == 5);
+    assert!(!home.path("runs").exists());
     let keys: Vec<&str> = report.proposals.iter().map(|p| p.key.as_str()).collect();
     assert_eq!(keys, ["lr"]);
     assert_eq!(report.proposals[0].value, "0.0025");

@@ -35,6 +35,22 @@ impl Config {
         }
     }
 
+    /// Checks what becomes part of a path, before anything is made there.
+    ///
+    /// # Errors
+    /// `Problems` where `brief` is no part of a name.
+    pub fn check_brief(&self) -> Result<(), ConfigError> {
+        let mut check = Check::default();
+        training::brief(self, &mut check);
+        if check.problems.is_empty() {
+            return Ok(());
+        }
+        Err(ConfigError::Problems {
+            problems: check.problems,
+            origin: "configuration".into(),
+        })
+    }
+
     /// Checks the files that only training reads. Returns warnings.
     ///
     /// # Errors

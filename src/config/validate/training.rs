@@ -106,13 +106,18 @@ fn optimiser(config: &Config, check: &mut Check) {
     check.above_zero("loss_scale", config.loss_scale);
 }
 
-fn run(config: &Config, check: &mut Check) {
+/// The suffix of a run's folder.
+pub(super) fn brief(config: &Config, check: &mut Check) {
     check.that(
         !config.brief.contains(['/', '\\']) && !config.brief.chars().any(char::is_control),
         "brief",
         format!("{:?}", config.brief),
         "a part of a folder's name, without / and \\",
     );
+}
+
+fn run(config: &Config, check: &mut Check) {
+    brief(config, check);
     for (key, value) in [
         ("num_gts", config.num_gts),
         ("batch_size", config.batch_size),

@@ -1,6 +1,7 @@
 //! Decodes samples ahead of the steps, on threads of its own, in an order that does not depend on them.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -125,7 +126,11 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_millis(200);
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        self.shared.ended.store(true, Ordering::Relaxed);
+        {
+            // Under the lock: a thread between its look and its wait would miss the call.
+            let _state = self.shared.lock();
+            self.shared.ended.store(true, Ordering::Relaxed);
+        }
         self.shared.changed.notify_all();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
@@ -178,7 +183,9 @@ impl Source {
         let config = scaled.as_ref().unwrap_or(&self.config);
         let mut fed = Fed::default();
         for &image in images {
-            match self.sample(config, epoch, image) {
+            // A decoder that breaks on one file must not end the run, nor leave its step unready for ever.
+            let sample = catch_unwind(AssertUnwindSafe(|| self.sample(config, epoch, image)));
+            match sample.unwrap_or_else(|_| Err("the program broke on it".to_owned())) {
                 Ok(sample) => fed.samples.push(sample),
                 Err(reason) => {
                     let path = self.dataset.images().get(image).map(|image| &image.path);

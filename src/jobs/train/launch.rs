@@ -270,16 +270,23 @@ pub fn answer(
     arguments: &[String],
     is_cancelled: &dyn Fn() -> bool,
 ) -> Result<String, LaunchError> {
-    let started = Command::new(program)
+    let failed = |source| LaunchError::Start {
+        program: program.to_owned(),
+        source,
+    };
+    // A program that is killed does not remove its temporary files, which may be copies of a whole set.
+    let scratch = tempfile::tempdir().map_err(failed)?;
+    let mut command = Command::new(program);
+    for name in ["TMPDIR", "TMP", "TEMP"] {
+        command.env(name, scratch.path());
+    }
+    let started = command
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
-    let mut child = started.map_err(|source| LaunchError::Start {
-        program: program.to_owned(),
-        source,
-    })?;
+    let mut child = started.map_err(failed)?;
     let (status, report, said) = finish(&mut child, is_cancelled).map_err(|source| {
         let program = program.to_owned();
         LaunchError::Start { program, source }

@@ -128,6 +128,8 @@ fn lead(
 ) -> Result<Trained, JobError> {
     let (mut config, notes) = configuration(request)?;
     ranks_of(&mut config, request, world)?;
+    // Before its name makes folders in other places.
+    config.check_brief()?;
     let (folder, was_there) = match &request.resume {
         Some(path) => (RunFolder::lock(path)?, false),
         None => RunFolder::create(Path::new(&config.train_outputs), &config.brief)?,

@@ -5,6 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use super::estimate::memory_mib;
 use super::folder::RunFolder;
+use super::order::subset;
+use super::prepare::absolute;
 use super::records::{ClassCount, Finding, PreflightReport, Proposal, Severity};
 use super::setup::{Setup, configuration};
 use super::{TrainRequest, session};
@@ -59,11 +61,12 @@ pub fn preflight(
     output_findings(&setup.config, &mut report.findings);
     set_findings(&setup.train, "training set", stop, &mut report.findings)?;
     report.val_images = validation(&setup, stop, &mut report.findings)?;
-    report.train_images = setup.train.images().len();
+    let config = setup.config.clone();
+    let all = setup.train.images().len();
+    report.train_images = subset(all, config.train_dataset_num, config.train_dataset_divider).len();
     report.classes = classes(&setup);
     class_findings(&report.classes, &mut report.findings);
     report.reinitialised.clone_from(&setup.start.reinitialised);
-    let config = setup.config.clone();
     let images = report.train_images;
     report.steps_per_epoch = images / config.batch_size;
     report.epochs = config.epoch_size;
@@ -126,11 +129,12 @@ fn finding(severity: Severity, what: &str, place: &str, fix: &str) -> Finding {
 /// Whether the folder of the runs can be written.
 fn output_findings(config: &Config, findings: &mut Vec<Finding>) {
     let folder = Path::new(&config.train_outputs);
-    let writable = std::fs::create_dir_all(folder).and_then(|()| {
-        tempfile::Builder::new()
-            .prefix(".maskscope-")
-            .tempfile_in(folder)
-    });
+    let absolute = absolute(folder);
+    // What is not there yet is made when a run begins, in the first folder above that is.
+    let there = absolute.ancestors().find(|path| path.exists());
+    let writable = tempfile::Builder::new()
+        .prefix(".maskscope-")
+        .tempfile_in(there.unwrap_or(folder));
     if let Err(error) = writable {
         findings.push(finding(
             Severity::Error,

@@ -81,6 +81,9 @@ pub struct RunRecord {
     pub val_data: Option<String>,
     /// Images that could not be read and were skipped: path and reason.
     pub skipped: Vec<(String, String)>,
+    /// How many there were; the list above ends somewhere.
+    #[serde(default)]
+    pub skipped_count: usize,
 }
 
 /// One line of `metrics.jsonl`.

@@ -3,7 +3,7 @@
 //! The state is written first: a checkpoint whose state is not there whole is not resumed from, but the one before it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use candle_core::{Device, Tensor};
@@ -63,10 +63,34 @@ pub(super) struct Progress {
     pub metrics_bytes: u64,
     /// Images that could not be read: path and reason.
     pub skipped: Vec<(String, String)>,
+    /// How many there were, those beyond the list included.
+    #[serde(default)]
+    pub skipped_count: usize,
+    /// Data steps of an epoch; 0 in runs of older builds.
+    #[serde(default)]
+    pub steps_per_epoch: usize,
     /// Seconds of the epoch so far.
     pub epoch_seconds: f64,
     /// Whether the epoch's evaluation is done.
     pub is_evaluated: bool,
+}
+
+impl Progress {
+    /// The same place in a run whose epochs have another number of steps now, because the set or the number of processes
+    /// changed. Whole updates only.
+    pub fn fit_to(&mut self, steps: usize, accumulate: usize) {
+        let old = std::mem::replace(&mut self.steps_per_epoch, steps);
+        if old == steps || old == 0 {
+            return;
+        }
+        self.step = match self.step.min(old) {
+            step if step == old => steps,
+            step => step * steps / old / accumulate * accumulate,
+        };
+        let before = self.epoch.saturating_sub(1);
+        self.global_step = before * steps + self.step;
+        self.updates = before * steps.div_ceil(accumulate) + self.step.div_ceil(accumulate);
+    }
 }
 
 /// What every checkpoint of a run says about itself.
@@ -135,6 +159,8 @@ pub(super) struct SavedRun {
     pub optimizer: BTreeMap<String, Tensor>,
     pub progress: Progress,
     pub dialect: Dialect,
+    /// The checkpoint.
+    pub path: PathBuf,
     /// What could not be used, newest first.
     pub passed_over: Vec<String>,
 }
@@ -179,6 +205,41 @@ fn read(checkpoint: &Periodic, config: &Config, device: &Device) -> Result<Saved
         optimizer,
         progress,
         dialect: loaded.dialect,
+        path: checkpoint.path.clone(),
         passed_over: Vec::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_moves_to_epochs_of_another_length() {
+        let at = |epoch, step, steps_per_epoch| Progress {
+            epoch,
+            step,
+            steps_per_epoch,
+            ..Progress::default()
+        };
+        let mut same = at(2, 300, 1000);
+        (same.global_step, same.updates) = (1300, 1300);
+        let was = same.clone();
+        same.fit_to(1000, 1);
+        assert_eq!(same, was);
+        // Two processes in place of one.
+        let mut half = at(2, 700, 1000);
+        half.fit_to(500, 1);
+        assert_eq!((half.epoch, half.step), (2, 350));
+        assert_eq!((half.global_step, half.updates), (850, 850));
+        // One in place of four, with whole updates of three micro-batches.
+        let mut more = at(3, 10, 25);
+        more.fit_to(100, 3);
+        assert_eq!((more.step, more.global_step), (39, 239));
+        assert_eq!(more.updates, 2 * 34 + 13);
+        // An epoch that is over stays so.
+        let mut over = at(1, 25, 25);
+        over.fit_to(7, 2);
+        assert_eq!((over.step, over.updates), (7, 4));
+    }
 }

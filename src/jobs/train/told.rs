@@ -1,7 +1,7 @@
 //! `run.json` and `metrics.jsonl`: what a run tells those who watch it.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -76,14 +76,23 @@ impl Metrics {
             let mut file = OpenOptions::new()
                 .create(true)
                 .truncate(false)
+                .read(true)
                 .write(true)
                 .open(&path)?;
+            let mut bytes = bytes;
+            if file.metadata()?.len() < bytes {
+                // Lines were lost: go on behind the last whole one.
+                let mut text = Vec::new();
+                file.read_to_end(&mut text)?;
+                let end = text.iter().rposition(|&byte| byte == b'\n');
+                bytes = end.map_or(0, |at| at as u64 + 1);
+            }
             file.set_len(bytes)?;
             file.seek(SeekFrom::Start(bytes))?;
-            Ok(file)
+            Ok((file, bytes))
         };
         match open() {
-            Ok(file) => Ok(Self {
+            Ok((file, bytes)) => Ok(Self {
                 file: Some(file),
                 path,
                 bytes,
@@ -101,6 +110,15 @@ impl Metrics {
         }
     }
 
+    /// Waits until the lines are on the disk: a checkpoint says how long the file is.
+    pub fn sync(&self) -> Result<(), TrainJobError> {
+        let synced = self.file.as_ref().map_or(Ok(()), File::sync_data);
+        synced.map_err(|source| TrainJobError::Write {
+            path: self.path.clone(),
+            source,
+        })
+    }
+
     /// Adds a line in one write.
     pub fn add(&mut self, line: &MetricsLine) -> Result<(), TrainJobError> {
         let mut text = serde_json::to_string(line).unwrap_or_default();
@@ -115,5 +133,24 @@ impl Metrics {
             })?;
         self.bytes += text.len() as u64;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_lines_leave_no_holes() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("metrics.jsonl");
+        std::fs::write(&path, "one\ntwo\nthr").unwrap();
+        // More was written than the checkpoint knows.
+        assert_eq!(Metrics::open(home.path(), 4).unwrap().bytes, 4);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\n");
+        // Less is there than the checkpoint knows.
+        std::fs::write(&path, "one\ntwo\nthr").unwrap();
+        assert_eq!(Metrics::open(home.path(), 400).unwrap().bytes, 8);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n");
     }
 }

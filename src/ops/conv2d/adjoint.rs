@@ -14,7 +14,7 @@ use super::simd::{GROUP, Isa, SharedMut, Simd, Task, filled};
 use super::tiles::{GroupPlan, TILE};
 use super::transform::{self, POSITIONS};
 use super::winograd::{InputTask, Item};
-use crate::ops::gemm::{Matrix, add_product, set_product};
+use crate::ops::gemm::{Matrix, product_at};
 
 /// Values of both transformed strips together: they stay in the third-level cache.
 const STRIP: usize = 2 << 20;
@@ -137,13 +137,8 @@ impl<'a> Strip<'a> {
             let left = Matrix::new(dz, rows, width, width);
             let right = Matrix::new(x, s.i, width, width).transposed();
             let at = (position * s.o + row) * s.i;
-            // SAFETY: jobs have rows of their own, which are initialised but for the first strip; that one only writes.
-            let sums = unsafe { std::slice::from_raw_parts_mut(sums.get().add(at), rows * s.i) };
-            if is_first {
-                set_product(sums, left, right);
-            } else {
-                add_product(sums, left, right);
-            }
+            // SAFETY: jobs have rows of their own; the first strip writes them, later ones add.
+            unsafe { product_at(sums.get().add(at), left, right, !is_first) };
         });
     }
 }

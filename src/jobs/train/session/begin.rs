@@ -75,27 +75,37 @@ impl<'w> Session<'w> {
             None => None,
         };
         let mut optimizer = Optimizer::new(&config);
-        let (set, progress) = match saved {
+        let (set, progress, resumed) = match saved {
             Some(SavedRun {
                 weights,
                 optimizer: state,
-                progress,
+                mut progress,
                 dialect: of_run,
+                path,
                 ..
             }) => {
                 optimizer.restore(state, progress.updates);
                 dialect = of_run;
-                (ParameterSet::new(&config, &weights, &device)?, progress)
+                let old = progress.steps_per_epoch;
+                progress.fit_to(steps, config.accumulate_step);
+                if old != 0 && old != steps {
+                    log.warn(&format!(
+                        "an epoch has {steps} steps now, not {old}: the run goes on with step {} of epoch {}, \
+                         and its losses are not those it would have had",
+                        progress.step, progress.epoch
+                    ));
+                }
+                let set = ParameterSet::new(&config, &weights, &device)?;
+                (set, progress, Some(path))
             }
             None => {
                 let progress = Progress {
                     epoch: 1,
+                    steps_per_epoch: steps,
                     ..Progress::default()
                 };
-                (
-                    ParameterSet::new(&config, &start.weights, &device)?,
-                    progress,
-                )
+                let set = ParameterSet::new(&config, &start.weights, &device)?;
+                (set, progress, None)
             }
         };
         let device_name = device::describe(&device);
@@ -142,6 +152,13 @@ impl<'w> Session<'w> {
             optimizer,
             schedule,
             steps,
+            skipped: progress
+                .skipped
+                .iter()
+                .map(|(path, _)| path.clone())
+                .collect(),
+            truncated: 0,
+            left_out: 0,
             progress,
             config,
             gathered: BTreeMap::new(),
@@ -157,11 +174,10 @@ impl<'w> Session<'w> {
             session.keep_inputs(request)?;
         }
         session.told.record.best = session.progress.best.last().cloned();
-        session
-            .told
-            .record
-            .skipped
-            .clone_from(&session.progress.skipped);
+        let record = &mut session.told.record;
+        record.skipped.clone_from(&session.progress.skipped);
+        record.skipped_count = session.progress.skipped_count;
+        record.last_checkpoint = resumed.map(|path| session.folder.relative(&path));
         session.told.state(RunState::Starting)?;
         log.info("    Done!\n");
         Ok(session)
@@ -269,5 +285,6 @@ fn record(
             .to_string(),
         val_data: shown(val),
         skipped: Vec::new(),
+        skipped_count: 0,
     }
 }

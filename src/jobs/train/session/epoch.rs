@@ -1,7 +1,7 @@
 //! The end of an epoch: checkpoint, evaluation, the best list, the lines of the log.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Device;
 
@@ -51,6 +51,15 @@ impl Session<'_> {
                 (_, Ok(())) => return Err(TrainJobError::OtherRank.into()),
             }
         }
+        for (count, what) in [
+            (self.truncated, "annotations beyond num_gts"),
+            (self.left_out, "annotations without area inside the image"),
+        ] {
+            if count > 0 {
+                log.warn(&format!("{count} {what} were not trained on in this epoch"));
+            }
+        }
+        (self.truncated, self.left_out) = (0, 0);
         let milliseconds = self.progress.epoch_seconds * 1000.0;
         log.info(&format!(
             "Train epoch time: {milliseconds:.3} ms, per step time: {:.3} ms",
@@ -73,8 +82,11 @@ impl Session<'_> {
             Device::Cpu => "cpu",
             _ => "auto",
         };
-        let told = &mut self.told;
+        let (told, folder) = (&mut self.told, &self.folder);
         let mut progress = |done: usize, total: usize| {
+            if folder.stop_asked() {
+                stop.store(true, Ordering::Relaxed);
+            }
             told.record.evaluated = Some((done, total));
             told.now_and_then();
             log.tell(TrainEvent::Evaluated(done, total));

@@ -4,7 +4,7 @@ mod begin;
 mod epoch;
 mod step;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,14 +41,26 @@ pub(super) fn run(
     report: &mut (dyn FnMut(TrainEvent<'_>) + Send),
 ) -> Result<Trained, JobError> {
     let device = device::choose(&request.device)?;
-    if let Some(file) = &request.run_record {
-        let line = format!("{}\n", absolute(&folder.path).display());
-        write_whole(file, |out| out.write_all(line.as_bytes()))?;
-    }
     let rank = (!world.leads()).then(|| world.rank());
     let log_path = log::path(&folder.path, rank);
     let mut log = RunLog::new(Some(&log_path), report)?;
-    let mut session = Session::begin(world, setup, request, folder, device, &mut log)?;
+    let path = folder.path.clone();
+    let begun = Session::begin(world, setup, request, folder, device, &mut log);
+    let mut session = match begun {
+        Ok(session) => session,
+        Err(error) => {
+            if world.leads() && !was_there && request.resume.is_none() {
+                // Nothing was trained in it; what cannot be removed does no harm.
+                let _ = std::fs::remove_dir_all(&path);
+            }
+            return Err(error);
+        }
+    };
+    // Only now: until there is a run, a front end that waits for its folder hears of errors from the process itself.
+    if let Some(file) = &request.run_record {
+        let line = format!("{}\n", absolute(&path).display());
+        write_whole(file, |out| out.write_all(line.as_bytes()))?;
+    }
     session.share_weights(stop)?;
     if was_there {
         let best = session.folder.path.join("best_ckpt");
@@ -110,6 +122,11 @@ struct Session<'w> {
     /// Data steps of an epoch.
     steps: usize,
     progress: Progress,
+    /// Paths of all images that could not be read.
+    skipped: HashSet<String>,
+    /// Annotations that were not trained on in this epoch, as far as this process saw it.
+    truncated: usize,
+    left_out: usize,
     metrics: Metrics,
     told: Told,
     /// Gradients of the micro-batches since the last update, summed, and how many.
@@ -137,6 +154,13 @@ impl Session<'_> {
     fn train(&mut self, stop: &AtomicBool, log: &mut RunLog<'_>) -> Result<Ended, JobError> {
         let done = (self.progress.epoch - 1) * self.steps + self.progress.step;
         let end = self.config.epoch_size * self.steps;
+        if self.progress.epoch > self.config.epoch_size {
+            log.warn(&format!(
+                "the run is in epoch {} and epoch_size is {}: nothing is left to train",
+                self.progress.epoch, self.config.epoch_size
+            ));
+            return Ok(Ended::Finished);
+        }
         let mut feed = Feed::start(Arc::clone(&self.source), done, end)
             .map_err(|source| TrainJobError::Thread { source })?;
         loop {
@@ -206,6 +230,7 @@ impl Session<'_> {
         let path = self
             .folder
             .checkpoint(0, self.progress.epoch, self.progress.step);
+        self.metrics.sync()?;
         save_run(
             &path,
             &self.identity(),

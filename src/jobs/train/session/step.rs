@@ -17,6 +17,8 @@ use crate::jobs::{JobError, resident_memory};
 use crate::model::{Detector, ModelError};
 use crate::train::{Batch, Losses, TrainError, Update, losses};
 
+/// Images that could not be read that are listed in the record.
+const SKIPPED_LISTED: usize = 1000;
 /// Steps that the speed is averaged over.
 const SPEED_WINDOW: f64 = 50.0;
 
@@ -36,6 +38,10 @@ impl Session<'_> {
             self.skip(path, reason, log);
         }
         let images = fed.samples.len();
+        for fed in &fed.samples {
+            self.truncated += fed.sample.truncated;
+            self.left_out += fed.sample.left_out;
+        }
         self.micro_batches += 1;
         let is_last = self.progress.step == self.steps;
         let is_full = self
@@ -68,13 +74,17 @@ impl Session<'_> {
     }
 
     fn skip(&mut self, path: &str, reason: &str, log: &mut RunLog<'_>) {
-        let known = self.progress.skipped.iter().any(|(seen, _)| seen == path);
-        if !known {
-            log.warn(&format!("skipped {path}: {reason}"));
-            self.progress
-                .skipped
-                .push((path.to_owned(), reason.to_owned()));
-            self.told.record.skipped.clone_from(&self.progress.skipped);
+        if !self.skipped.insert(path.to_owned()) {
+            return;
+        }
+        log.warn(&format!("skipped {path}: {reason}"));
+        self.progress.skipped_count += 1;
+        self.told.record.skipped_count = self.progress.skipped_count;
+        // The log has them all; the record is written every second.
+        if self.progress.skipped.len() < SKIPPED_LISTED {
+            let entry = (path.to_owned(), reason.to_owned());
+            self.progress.skipped.push(entry.clone());
+            self.told.record.skipped.push(entry);
         }
     }
 
@@ -219,8 +229,11 @@ impl Session<'_> {
         step: StepRecord,
         log: &mut RunLog<'_>,
     ) -> Result<(), JobError> {
-        self.progress.line_loss.add(step.loss);
-        self.progress.epoch_loss.add(step.loss);
+        // Without a readable image there was no loss.
+        if step.images_per_second > 0.0 {
+            self.progress.line_loss.add(step.loss);
+            self.progress.epoch_loss.add(step.loss);
+        }
         self.metrics.add(&MetricsLine::Step(step.clone()))?;
         self.progress.metrics_bytes = self.metrics.bytes;
         self.tell_record();
