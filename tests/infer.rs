@@ -117,6 +117,33 @@ fn a_folder_becomes_the_json_of_the_seed() {
     );
 }
 
+#[test]
+fn the_images_of_a_set_are_run_in_its_order() {
+    let home = tempfile::tempdir().unwrap();
+    let photos = photos(home.path(), 3);
+    let names = ["002.png", "000.png"];
+    let images: Vec<_> = (1..)
+        .zip(names)
+        .map(|(id, name)| {
+            serde_json::json!({"id": id, "file_name": name, "width": 150, "height": 120})
+        })
+        .collect();
+    let set = photos.join("labels.json");
+    let content = serde_json::json!({"images": images, "annotations": [], "categories": []});
+    std::fs::write(&set, content.to_string()).unwrap();
+    let output = home.path().join("out.json");
+    let done = run(&mut infer(&set, &output));
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let found: Vec<_> = json(&output).as_object().unwrap().keys().cloned().collect();
+    assert_eq!(
+        found,
+        names.map(|name| photos.join(name).display().to_string())
+    );
+    std::fs::write(&set, "{").unwrap();
+    let done = run(&mut infer(&set, &output));
+    assert!(!done.status.success() && text(&done.stderr).contains("labels.json"));
+}
+
 /// Waits until the partial file holds `lines` lines, so that the kill lands in the middle of the run.
 fn wait_for_lines(partial: &Path, lines: usize, child: &mut Child) {
     let deadline = Instant::now() + Duration::from_secs(120);

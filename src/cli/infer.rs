@@ -15,7 +15,7 @@ use crate::jobs::infer_file::{InferFileEvent, InferFileRequest, InferSummary, in
 /// Lines of progress where no terminal shows a bar.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Run a model on an image or a folder and write the prediction JSON.
+/// Run a model on an image, a folder or a COCO set and write the prediction JSON.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   maskscope infer --checkpoint r50_coco.safetensors photos/ predictions.json
@@ -37,7 +37,7 @@ pub struct Args {
     /// Images a forward pass takes at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub batch: Option<u16>,
-    /// An image or a folder of images
+    /// An image, a folder of images, or the JSON of a COCO set
     pub input: PathBuf,
     /// The prediction JSON to write
     pub output: PathBuf,

@@ -9,15 +9,17 @@ use serde::Serialize;
 use super::infer::{ImageTask, InferEvent, InferJob, ModelRequest, ModelSummary};
 use super::{JobError, model, peak_memory};
 use crate::coco::PredictedImage;
+use crate::coco::dataset::Dataset;
 use crate::coco::predictions::{Resumed, Writer};
 use crate::data;
+use crate::structures::Size;
 
 /// What to run on and where to write.
 #[derive(Clone, Debug)]
 pub struct InferFileRequest {
     /// Model and settings.
     pub model: ModelRequest,
-    /// An image or a folder of images.
+    /// An image, a folder of images, or the JSON of a COCO set.
     pub input: PathBuf,
     /// The prediction JSON.
     pub output: PathBuf,
@@ -158,7 +160,7 @@ pub fn infer_to_file(
 
 /// State of one run of `infer_to_file`.
 struct Run<'a> {
-    images: &'a [PathBuf],
+    images: &'a [Input],
     done_before: usize,
     detections: usize,
     written: usize,
@@ -186,12 +188,12 @@ impl Run<'_> {
                 }) => {
                     self.detections += detections.len();
                     self.written += 1;
-                    let path = name(&self.images[index]);
+                    let path = name(&self.images[index].path);
                     write(PredictedImage::new(path, size, detections.to_vec()))?;
                 }
                 Some(InferEvent::Failed { index, error }) => {
                     self.failed.push(FailedImage {
-                        path: name(&self.images[index]),
+                        path: name(&self.images[index].path),
                         error,
                     });
                     if let Some(failed) = self.failed.last() {
@@ -222,13 +224,35 @@ impl Run<'_> {
     }
 }
 
-fn list_inputs(input: &Path, recursive: bool) -> Result<Vec<PathBuf>, JobError> {
+/// An image to run on.
+struct Input {
+    path: PathBuf,
+    /// What a COCO JSON says of its size.
+    declared: Option<Size>,
+}
+
+impl From<PathBuf> for Input {
+    fn from(path: PathBuf) -> Self {
+        Self {
+            path,
+            declared: None,
+        }
+    }
+}
+
+fn list_inputs(input: &Path, recursive: bool) -> Result<Vec<Input>, JobError> {
     let metadata = input.metadata().map_err(|source| JobError::Read {
         path: input.to_owned(),
         source,
     })?;
     if !metadata.is_dir() {
-        return Ok(vec![input.to_owned()]);
+        if input
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("json"))
+        {
+            return of_set(input);
+        }
+        return Ok(vec![input.to_owned().into()]);
     }
     let images = data::list_images(input, recursive)?;
     if images.is_empty() {
@@ -242,20 +266,36 @@ fn list_inputs(input: &Path, recursive: bool) -> Result<Vec<PathBuf>, JobError> 
             hint,
         });
     }
-    Ok(images)
+    Ok(images.into_iter().map(Input::from).collect())
 }
 
-fn outstanding(images: &[PathBuf], done: &[String]) -> Vec<ImageTask> {
+/// The images of a COCO set, in its order.
+fn of_set(json: &Path) -> Result<Vec<Input>, JobError> {
+    let set = Dataset::open(json)?;
+    if set.images().is_empty() {
+        return Err(JobError::NoImages {
+            path: json.to_owned(),
+            hint: "",
+        });
+    }
+    let images = set.images().iter().map(|image| Input {
+        path: image.path.clone(),
+        declared: image.declared,
+    });
+    Ok(images.collect())
+}
+
+fn outstanding(images: &[Input], done: &[String]) -> Vec<ImageTask> {
     let done: std::collections::HashSet<&str> = done.iter().map(String::as_str).collect();
     let tasks = images
         .iter()
         .enumerate()
-        .filter(|(_, path)| !done.contains(name(path).as_str()));
+        .filter(|(_, image)| !done.contains(name(&image.path).as_str()));
     tasks
-        .map(|(index, path)| ImageTask {
+        .map(|(index, image)| ImageTask {
             index,
-            path: path.clone(),
-            declared: None,
+            path: image.path.clone(),
+            declared: image.declared,
         })
         .collect()
 }
