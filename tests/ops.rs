@@ -85,7 +85,57 @@ fn flat(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-fn check_roi_align(device: &Device) {
+/// Where RoIAlign runs.
+enum Place {
+    Cpu,
+    #[cfg(feature = "gpu")]
+    Adapter(std::sync::Arc<maskscope::ops::compute::Compute>),
+}
+
+impl Place {
+    fn roi_align(
+        &self,
+        map: &Tensor,
+        rois: &Tensor,
+        align: RoiAlign,
+    ) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Cpu => roi_align(map, rois, align),
+            #[cfg(feature = "gpu")]
+            Self::Adapter(compute) => {
+                maskscope::ops::roi_align::roi_align_on(compute, map, rois, align)
+            }
+        }
+    }
+
+    /// Every device of this machine, one more time with arrays so small that channels are taken apart.
+    fn all() -> Vec<Self> {
+        let mut all = vec![Self::Cpu];
+        #[cfg(feature = "gpu")]
+        if let Some(compute) = adapter() {
+            all.push(Self::Adapter(compute.into()));
+            let small = adapter().unwrap().with_most_values(40_000);
+            all.push(Self::Adapter(small.into()));
+        }
+        all
+    }
+}
+
+/// An adapter, a software one as good as any; in CI there must be one.
+#[cfg(feature = "gpu")]
+fn adapter() -> Option<maskscope::ops::compute::Compute> {
+    match maskscope::ops::compute::Compute::open() {
+        Ok(compute) => Some(compute),
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "{error}");
+            eprintln!("skipped on graphics adapters: {error}");
+            None
+        }
+    }
+}
+
+fn check_roi_align(place: &Place) {
+    let device = &Device::Cpu;
     let golden = Golden::read("roi_align");
     golden.each(|name, case| {
         let align = RoiAlign {
@@ -96,7 +146,7 @@ fn check_roi_align(device: &Device) {
         };
         let map = golden.tensor(name, "input", device);
         let rois = golden.tensor(name, "rois", device);
-        let got = roi_align(&map, &rois, align).unwrap();
+        let got = place.roi_align(&map, &rois, align).unwrap();
         let want = golden.tensor(name, "output", device);
         assert_eq!(got.dims(), want.dims(), "{name}");
         Deviation::of(name, &flat(&got), &flat(&want))
@@ -106,10 +156,73 @@ fn check_roi_align(device: &Device) {
 
 #[test]
 fn golden_roi_align() {
-    check_roi_align(&Device::Cpu);
+    for place in Place::all() {
+        check_roi_align(&place);
+    }
 }
 
-fn check_roi_align_refuses(device: &Device) {
+/// The gradient of the map on every device against the processor's, which finite differences hold.
+#[test]
+fn roi_align_gradients_agree_on_every_device() {
+    let golden = Golden::read("roi_align");
+    let [cpu, others @ ..] = &Place::all()[..] else {
+        unreachable!()
+    };
+    golden.each(|name, case| {
+        let align = RoiAlign {
+            out_height: number(&case["output_size"][0]),
+            out_width: number(&case["output_size"][1]),
+            spatial_scale: case["spatial_scale"].as_f64().unwrap() as f32,
+            sampling_ratio: number(&case["sampling_ratio"]),
+        };
+        let map = golden.tensor(name, "input", &Device::Cpu);
+        let map = candle_core::Var::from_tensor(&map).unwrap();
+        let rois = golden.tensor(name, "rois", &Device::Cpu);
+        let gradient = |place: &Place| {
+            let out = place.roi_align(&map, &rois, align).unwrap();
+            let ways: Vec<f32> = (0..out.elem_count())
+                .map(|at| ((at * 37) % 101) as f32 / 50.0 - 1.0)
+                .collect();
+            let ways = Tensor::from_vec(ways, out.dims(), &Device::Cpu).unwrap();
+            let loss = (out * ways).unwrap().sum_all().unwrap();
+            let found = loss.backward().unwrap();
+            flat(found.get(&map).unwrap())
+        };
+        let want = gradient(cpu);
+        for place in others {
+            Deviation::of(name, &gradient(place), &want)
+                .relative_within(&format!("gradient of roi_align {name}"), TOLERANCE);
+        }
+    });
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn a_lost_adapter_leaves_the_work_to_the_processor() {
+    use maskscope::ops::compute;
+    let Some(lost) = adapter() else { return };
+    let lost = std::sync::Arc::new(lost);
+    let map: Vec<f32> = (0..2 * 3 * 16 * 16).map(|at| (at % 29) as f32).collect();
+    let map = Tensor::from_vec(map, (2, 3, 16, 16), &Device::Cpu).unwrap();
+    let rois = [[0.0f32, 3.0, 2.0, 40.0, 50.0], [1.0, 10.0, 0.0, 60.0, 30.0]];
+    let rois = Tensor::new(&rois, &Device::Cpu).unwrap();
+    let align = RoiAlign {
+        out_height: 7,
+        out_width: 7,
+        spatial_scale: 0.25,
+        sampling_ratio: 0,
+    };
+    let on_adapter = Place::Adapter(lost.clone());
+    let want = flat(&Place::Cpu.roi_align(&map, &rois, align).unwrap());
+    let close = |got: Vec<f32>| Deviation::of("map", &got, &want).relative_within("map", TOLERANCE);
+    close(flat(&on_adapter.roi_align(&map, &rois, align).unwrap()));
+    lost.lose();
+    close(flat(&on_adapter.roi_align(&map, &rois, align).unwrap()));
+    assert!(compute::in_use().is_none());
+}
+
+fn check_roi_align_refuses(place: &Place) {
+    let device = &Device::Cpu;
     let align = RoiAlign {
         out_height: 7,
         out_width: 7,
@@ -127,15 +240,17 @@ fn check_roi_align_refuses(device: &Device) {
     ];
     for roi in hostile {
         let rois = Tensor::from_slice(&roi, (1, 5), device).unwrap();
-        assert!(roi_align(&map, &rois, align).is_err(), "{roi:?}");
+        assert!(place.roi_align(&map, &rois, align).is_err(), "{roi:?}");
     }
     let columns = Tensor::from_slice(&[0f32; 4], (1, 4), device).unwrap();
-    assert!(roi_align(&map, &columns, align).is_err());
+    assert!(place.roi_align(&map, &columns, align).is_err());
 }
 
 #[test]
 fn roi_align_refuses_broken_rois() {
-    check_roi_align_refuses(&Device::Cpu);
+    for place in Place::all() {
+        check_roi_align_refuses(&place);
+    }
 }
 
 /// The same average, sample by sample as the definition has it.

@@ -41,10 +41,28 @@ pub fn choose(asked: &str) -> Result<Device, JobError> {
     }
 }
 
+/// Chooses what helps the device: on the processor, whether a graphics adapter takes RoIAlign. Takes a second where nothing
+/// is remembered.
+pub fn prepare(device: &Device) {
+    #[cfg(feature = "gpu")]
+    if device.is_cpu() {
+        super::adapter::prepare();
+    }
+    #[cfg(not(feature = "gpu"))]
+    let _ = device;
+}
+
 /// What runs the network, for people: `CPU, 2 threads` or `CUDA 0`.
 pub fn describe(device: &Device) -> String {
     match device {
-        Device::Cpu => format!("CPU, {} threads", rayon::current_num_threads()),
+        Device::Cpu => {
+            let threads = format!("CPU, {} threads", rayon::current_num_threads());
+            #[cfg(feature = "gpu")]
+            if let Some(compute) = crate::ops::compute::in_use() {
+                return format!("{threads}; RoIAlign on {}", compute.name());
+            }
+            threads
+        }
         other => format!("{:?}", other.location()),
     }
 }

@@ -1,5 +1,7 @@
 //! Long work on named threads: events out, pause and cancel in. Adaptors only, no logic.
 
+#[cfg(feature = "gpu")]
+pub mod adapter;
 pub mod check;
 pub mod checkpoint;
 pub mod device;

@@ -58,6 +58,7 @@ fn modified(path: &Path) -> Option<SystemTime> {
 impl LoadedModel {
     fn new(request: &ModelRequest) -> Result<Self, JobError> {
         let device = device::choose(&request.device)?;
+        device::prepare(&device);
         let checkpoint = load_checkpoint(request)?;
         let detector = Detector::new(&checkpoint, &device)?;
         let summary = ModelSummary {

@@ -1,6 +1,8 @@
 //! What candle lacks. The CPU path of each op is its specification.
 
 mod batch_norm;
+#[cfg(feature = "gpu")]
+pub mod compute;
 pub mod conv2d;
 mod gemm;
 mod host;

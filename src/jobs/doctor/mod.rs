@@ -6,6 +6,8 @@ mod desktop;
 mod folders;
 #[cfg(feature = "gui")]
 mod graphics;
+#[cfg(feature = "gpu")]
+mod roi_align;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -28,7 +30,7 @@ pub struct Report {
 /// One part of the machine.
 #[derive(Clone, Debug, Serialize)]
 pub struct Check {
-    /// Stable name for machines: `cpu`, `memory`, `cuda`, `graphics`, `display`, `file_dialog`, `folders`.
+    /// Stable name for machines: `cpu`, `memory`, `cuda`, `graphics`, `roi_align`, `display`, `file_dialog`, `folders`.
     pub id: &'static str,
     /// How it stands.
     pub state: State,
@@ -95,6 +97,9 @@ pub fn features() -> Vec<&'static str> {
     if cfg!(feature = "gui") {
         features.push("gui");
     }
+    if cfg!(feature = "gpu") {
+        features.push("gpu");
+    }
     if candle_core::utils::cuda_is_available() {
         features.push("cuda");
     }
@@ -123,6 +128,8 @@ pub fn examine() -> Report {
         cuda::check(),
         #[cfg(feature = "gui")]
         graphics::check(),
+        #[cfg(feature = "gpu")]
+        roi_align::check(),
         #[cfg(feature = "gui")]
         desktop::check_display(),
         #[cfg(feature = "gui")]

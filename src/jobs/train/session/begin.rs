@@ -108,6 +108,7 @@ impl<'w> Session<'w> {
                 (set, progress, None)
             }
         };
+        device::prepare(&device);
         let device_name = device::describe(&device);
         log.info(&format!("Number of parameters: {}", set.value_count()));
         log.info(&format!("Device type: {device_name}"));
