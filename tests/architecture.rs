@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "eval",
             "train",
             "model",
+            "ops",
             "weights",
             "data",
             "coco",

@@ -47,8 +47,12 @@ fn version_names_features_and_devices() {
         assert_eq!((code, stderr.as_str()), (Some(0), ""));
         let lines: Vec<_> = stdout.lines().collect();
         assert_eq!(lines[0], format!("maskscope {}", env!("CARGO_PKG_VERSION")));
-        let gui = if cfg!(feature = "gui") { "gui" } else { "none" };
-        assert_eq!(lines[1], format!("features: {gui}"));
+        let features = match (cfg!(feature = "gui"), cfg!(feature = "gpu")) {
+            (true, _) => "gui, gpu",
+            (false, true) => "gpu",
+            (false, false) => "none",
+        };
+        assert_eq!(lines[1], format!("features: {features}"));
         assert!(lines[2].starts_with("cpu: ") && lines[2].contains("threads"));
         assert!(lines[3].starts_with("cuda: "));
     }
@@ -157,10 +161,13 @@ fn doctor_prints_a_table_or_json() {
             "memory",
             "cuda",
             "graphics",
+            "roi_align",
             "display",
             "file_dialog",
             "folders",
         ]
+    } else if cfg!(feature = "gpu") {
+        &["cpu", "memory", "cuda", "roi_align", "folders"]
     } else {
         &["cpu", "memory", "cuda", "folders"]
     };

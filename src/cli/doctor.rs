@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
+use crate::jobs::doctor::check::{self, CheckRequest, Checked};
 use crate::jobs::doctor::{Check, Remedy, Report, State, examine};
 
 use super::args::Shared;
-use super::output;
+use super::{interrupt, output};
 
 /// Columns of the table.
 const WIDTH: usize = 100;
@@ -17,22 +18,96 @@ const INDENT: usize = 22;
 #[command(after_help = "Examples:
   maskscope doctor
   maskscope doctor --json
+  maskscope doctor --check
+  maskscope doctor --check --device cpu --no-timings
 
 Each part of the machine: what was found, what will be used of it and why, and what to install.
-`ok` is as it should be, `limited` works slowly or in part, `missing` will not work.")]
-pub struct Args {}
+`ok` is as it should be, `limited` works slowly or in part, `missing` will not work.
 
-/// Examines and prints.
+--check compares a full-size model and RoIAlign with the reference's numbers on every device that is found, or on --device,
+and times inference and training. Exit code 1 if a comparison fails. It takes some minutes on a small machine.")]
+pub struct Args {
+    /// Compare with the reference's numbers, and time
+    #[arg(long)]
+    pub check: bool,
+    /// With --check: compare only
+    #[arg(long, requires = "check")]
+    pub no_timings: bool,
+}
+
+/// Examines and prints; false if a comparison failed.
 ///
 /// # Errors
-/// The output cannot be written.
-pub fn run(_args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<()> {
+/// The output cannot be written; a device that is not there; interrupted.
+pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<bool> {
+    if args.check {
+        return check(args, shared, out);
+    }
     let report = examine();
     if shared.json {
-        return output::json(&report, out);
+        output::json(&report, out)?;
+    } else {
+        write!(out, "{}", table(&report))?;
     }
-    write!(out, "{}", table(&report))?;
-    Ok(())
+    Ok(true)
+}
+
+fn check(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<bool> {
+    let stop = interrupt::flag()?;
+    let request = CheckRequest {
+        device: shared.device.clone(),
+        no_timings: args.no_timings,
+    };
+    let found = check::check(&request, &stop, &mut |what| {
+        if !shared.quiet {
+            eprintln!("{what}");
+        }
+    })?;
+    if shared.json {
+        output::json(&found, out)?;
+    } else {
+        write!(out, "{}", checked(&found))?;
+    }
+    Ok(found.passed)
+}
+
+/// One line for each comparison and timing.
+fn checked(found: &Checked) -> String {
+    let widths = [
+        found
+            .rows
+            .iter()
+            .map(|row| row.device.chars().count())
+            .max(),
+        found.rows.iter().map(|row| row.what.chars().count()).max(),
+    ]
+    .map(Option::unwrap_or_default);
+    let mut text = String::new();
+    for row in &found.rows {
+        let state = if row.passed { "ok" } else { "FAILED" };
+        let mut numbers = Vec::new();
+        if let (Some(deviation), Some(tolerance)) = (row.deviation, row.tolerance) {
+            numbers.push(format!("deviation {deviation:.1e}, may be {tolerance:.0e}"));
+        }
+        if let Some(seconds) = row.seconds {
+            numbers.push(format!("{seconds:.3} s"));
+        }
+        if !row.note.is_empty() {
+            numbers.push(row.note.clone());
+        }
+        text.push_str(&format!(
+            "{:<device$}  {:<what$}  {state:<6}  {}\n",
+            row.device,
+            row.what,
+            numbers.join(", "),
+            device = widths[0],
+            what = widths[1],
+        ));
+    }
+    for missing in &found.missing {
+        text.push_str(&format!("not checked: {missing}\n"));
+    }
+    text
 }
 
 fn table(report: &Report) -> String {
@@ -104,6 +179,30 @@ fn wrapped(head: &str, indent: usize, words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_check_is_a_line_that_says_how_far_off_it_was() {
+        let row = |what: &str, deviation, passed| check::Row {
+            device: "cpu".into(),
+            what: what.into(),
+            deviation: Some(deviation),
+            tolerance: Some(1e-4),
+            seconds: None,
+            passed,
+            note: String::new(),
+        };
+        let found = Checked {
+            rows: vec![row("RoIAlign", 2e-6, true), row("scores", 0.5, false)],
+            passed: false,
+            missing: vec!["no CUDA".into()],
+        };
+        assert_eq!(
+            checked(&found),
+            "cpu  RoIAlign  ok      deviation 2.0e-6, may be 1e-4\n\
+             cpu  scores    FAILED  deviation 5.0e-1, may be 1e-4\n\
+             not checked: no CUDA\n"
+        );
+    }
 
     #[test]
     fn an_entry_says_what_was_found_what_is_used_and_what_to_do() {

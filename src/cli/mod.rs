@@ -44,7 +44,7 @@ pub fn run(command: &Command, shared: &Shared, out: &mut dyn Write) -> anyhow::R
         Command::Convert(args) => convert::run(args, shared, out).map(|()| true)?,
         Command::Check(args) => check::run(args, shared, out).map(|()| true)?,
         Command::Synth(args) => synth::run(args, shared, out)?,
-        Command::Doctor(args) => doctor::run(args, shared, out).map(|()| true)?,
+        Command::Doctor(args) => doctor::run(args, shared, out)?,
         Command::Completions(args) => completions::run(args, out).map(|()| true)?,
     };
     out.flush()?;

@@ -38,7 +38,7 @@ pub use load::{
 pub use mindspore::MindsporeError;
 pub use mismatch::{Mismatch, Misshapen};
 pub use names::Naming;
-pub use opened::{FileTensor, file_tensors, load_tensors, tensors_of_bytes};
+pub use opened::{FileTensor, file_tensors, load_tensors, load_tensors_of_bytes, tensors_of_bytes};
 pub use pickle::PickleError;
 pub use proposals::Proposals;
 pub use raw::{Dtype, TensorError};

@@ -142,6 +142,19 @@ pub fn load_tensors(path: &Path) -> Result<(Weights, BTreeMap<String, String>), 
     ))
 }
 
+/// As `load_tensors`, of bytes in memory; `path` is only named in errors.
+///
+/// # Errors
+/// Bytes that cannot be read.
+pub fn load_tensors_of_bytes(path: &Path, bytes: Vec<u8>) -> Result<Weights, WeightsError> {
+    let opened = Opened::of_bytes(path, bytes)?;
+    let tensors = opened.tensors.into_iter().map(|(name, raw)| {
+        let tensor = (raw.shape().to_vec(), raw.to_f32());
+        (name, tensor)
+    });
+    Ok(Weights::from_memory(path, tensors.collect()))
+}
+
 /// As `file_tensors`, of bytes in memory; `path` is only named in errors.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! What this machine has, what will be used of it and why, and what to install where something is missing.
 
+pub mod check;
 mod cpu;
 mod cuda;
 mod desktop;

@@ -1,0 +1,245 @@
+//! `doctor --check`: the reference numbers on every device that is found, then how fast it is. Needs nothing but the binary:
+//! a full-size model whose weights and input come from a formula, and what mmdetection made of them.
+
+mod model;
+mod roi_align;
+mod timing;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use candle_core::Device;
+use serde::Serialize;
+
+use crate::jobs::{JobError, device};
+use crate::weights::{Weights, WeightsError, load_tensors_of_bytes};
+
+pub use timing::TrainingStep;
+
+/// What to check.
+#[derive(Clone, Debug, Default)]
+pub struct CheckRequest {
+    /// One device by name; all that are found where it is empty.
+    pub device: String,
+    /// Leave the timings out.
+    pub no_timings: bool,
+}
+
+/// One line of the table.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// `cpu`, `cuda:0`, or the name of a graphics adapter.
+    pub device: String,
+    /// What was compared or timed.
+    pub what: String,
+    /// Largest deviation from the reference, in the measure that the tolerance is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deviation: Option<f64>,
+    /// What it may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<f64>,
+    /// Seconds of one pass, the fastest of some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// Whether all is well.
+    pub passed: bool,
+    /// What went wrong, or what the numbers mean.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// What was found; `--json` prints it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Checked {
+    /// Line by line.
+    pub rows: Vec<Row>,
+    /// Whether every comparison held.
+    pub passed: bool,
+    /// Devices that were asked for or looked for and are not there.
+    pub missing: Vec<String>,
+}
+
+/// Why a part could not be done: any error of the network, in words.
+type Found<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// Checks and times. `report` is told what begins.
+///
+/// # Errors
+/// A device asked for by name that is not there; interrupted.
+pub fn check(
+    request: &CheckRequest,
+    stop: &AtomicBool,
+    report: &mut dyn FnMut(&str),
+) -> Result<Checked, JobError> {
+    let mut missing = Vec::new();
+    let devices = devices(&request.device, &mut missing)?;
+    let mut checks = Checks {
+        stop,
+        report,
+        rows: Vec::new(),
+    };
+    for (name, device) in &devices {
+        checks.on_device(name, device, request)?;
+    }
+    #[cfg(feature = "gpu")]
+    if request.device.is_empty() {
+        match crate::ops::compute::Compute::open() {
+            Ok(compute) => {
+                let compute = std::sync::Arc::new(compute);
+                let name = compute.name().to_owned();
+                checks.compared(&name, "RoIAlign, shader", roi_align::TOLERANCE, || {
+                    roi_align::deviation_on(&compute)
+                })?;
+            }
+            Err(error) => missing.push(format!("graphics adapter: {error}")),
+        }
+    }
+    let rows = checks.rows;
+    Ok(Checked {
+        passed: rows.iter().all(|row| row.passed),
+        rows,
+        missing,
+    })
+}
+
+fn devices(asked: &str, missing: &mut Vec<String>) -> Result<Vec<(String, Device)>, JobError> {
+    if !asked.is_empty() && asked != "auto" {
+        return Ok(vec![(asked.to_owned(), device::choose(asked)?)]);
+    }
+    let mut devices = vec![("cpu".to_owned(), Device::Cpu)];
+    match device::choose("cuda:0") {
+        Ok(device) => devices.push(("cuda:0".into(), device)),
+        Err(error) => missing.push(error.to_string()),
+    }
+    Ok(devices)
+}
+
+struct Checks<'a> {
+    stop: &'a AtomicBool,
+    report: &'a mut dyn FnMut(&str),
+    rows: Vec<Row>,
+}
+
+impl Checks<'_> {
+    fn on_device(
+        &mut self,
+        name: &str,
+        device: &Device,
+        request: &CheckRequest,
+    ) -> Result<(), JobError> {
+        self.compared(name, "RoIAlign", roi_align::TOLERANCE, || {
+            roi_align::deviation(device)
+        })?;
+        self.begin(name, "full-size model")?;
+        match model::compare(device) {
+            Ok(found) => self.rows.extend(found.into_iter().map(|found| Row {
+                device: name.to_owned(),
+                what: found.what,
+                passed: found.deviation <= found.tolerance,
+                deviation: Some(found.deviation),
+                tolerance: Some(found.tolerance),
+                seconds: None,
+                note: String::new(),
+            })),
+            Err(error) => self.failed(name, "full-size model", error.to_string()),
+        }
+        if request.no_timings {
+            return Ok(());
+        }
+        self.timed(name, "inference, R-50, 800x1024, one image", || {
+            timing::inference(device)
+        })?;
+        self.timed(name, "training step, R-50, 512x512, one image", || {
+            timing::training(device)
+        })
+    }
+
+    fn begin(&mut self, device: &str, what: &str) -> Result<(), JobError> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(JobError::Interrupted);
+        }
+        (self.report)(&format!("{device}: {what}"));
+        Ok(())
+    }
+
+    fn compared(
+        &mut self,
+        device: &str,
+        what: &str,
+        tolerance: f64,
+        work: impl FnOnce() -> Found<f64>,
+    ) -> Result<(), JobError> {
+        self.begin(device, what)?;
+        match work() {
+            Ok(deviation) => self.rows.push(Row {
+                device: device.to_owned(),
+                what: what.to_owned(),
+                passed: deviation <= tolerance,
+                deviation: Some(deviation),
+                tolerance: Some(tolerance),
+                seconds: None,
+                note: String::new(),
+            }),
+            Err(error) => self.failed(device, what, error.to_string()),
+        }
+        Ok(())
+    }
+
+    fn timed(
+        &mut self,
+        device: &str,
+        what: &str,
+        work: impl FnOnce() -> Found<f64>,
+    ) -> Result<(), JobError> {
+        self.begin(device, what)?;
+        match work() {
+            Ok(seconds) => self.rows.push(Row {
+                device: device.to_owned(),
+                what: what.to_owned(),
+                deviation: None,
+                tolerance: None,
+                seconds: Some(seconds),
+                passed: true,
+                note: format!("{:.2} a second", 1.0 / seconds),
+            }),
+            Err(error) => self.failed(device, what, error.to_string()),
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, device: &str, what: &str, note: String) {
+        self.rows.push(Row {
+            device: device.to_owned(),
+            what: what.to_owned(),
+            deviation: None,
+            tolerance: None,
+            seconds: None,
+            passed: false,
+            note,
+        });
+    }
+}
+
+/// Tensors of a file inside the binary.
+fn embedded(name: &str, bytes: &[u8]) -> Result<Weights, WeightsError> {
+    load_tensors_of_bytes(Path::new(name), bytes.to_vec())
+}
+
+/// Largest difference over the largest reference value; infinite where something is not finite or lengths differ.
+fn relative(got: &[f32], want: &[f32], largest: Option<f64>) -> f64 {
+    let off = absolute(got, want);
+    let of_want = || {
+        let sizes = want.iter().map(|v| f64::from(v.abs()));
+        sizes.fold(f64::MIN_POSITIVE, f64::max)
+    };
+    off / largest.unwrap_or_else(of_want)
+}
+
+/// Largest difference; infinite where something is not finite or lengths differ.
+fn absolute(got: &[f32], want: &[f32]) -> f64 {
+    if got.len() != want.len() || got.iter().any(|value| !value.is_finite()) {
+        return f64::INFINITY;
+    }
+    let off = got.iter().zip(want).map(|(a, b)| f64::from((a - b).abs()));
+    off.fold(0.0, f64::max)
+}
