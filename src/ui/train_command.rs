@@ -8,7 +8,8 @@ use super::dispatch::{Target, reveal_path};
 use super::shell::Overlay;
 use super::view::{ViewState, Workspace};
 use crate::document::training::{Condition, Run};
-use crate::document::{Document, NoticeKind, shell};
+use crate::document::{Document, NoticeKind};
+use crate::structures::shell;
 
 /// A path that the fine-tune dialog asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::{Config, preset};
-use crate::document::shell;
+use crate::structures::shell;
 
 pub use crate::config::PRESETS;
 

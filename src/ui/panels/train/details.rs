@@ -4,8 +4,9 @@ use egui::{Align, CollapsingHeader, Layout, RichText, ScrollArea, Ui};
 
 use super::against;
 use super::list::{colour_of, seconds_text, status};
+use crate::document::Document;
 use crate::document::training::{ApKind, Condition, Run, RunRecord};
-use crate::document::{Document, shell};
+use crate::structures::shell;
 use crate::ui::command::{Command, CommandQueue};
 use crate::ui::panels::judged::figure;
 use crate::ui::plot::MISSING;
