@@ -32,10 +32,10 @@ pub struct Pair {
 }
 
 impl Pair {
+    /// With both checkpoints. Asked in every frame: no disk is.
     fn of(run: &Run) -> Option<(Self, [PathBuf; 2])> {
-        let set = std::path::absolute(run.validation_set()?).ok()?;
-        let began = run.record.as_ref()?.start_checkpoint.as_ref()?;
-        let began = Some(PathBuf::from(began)).filter(|path| path.is_file())?;
+        let set = run.validation_set()?.to_owned();
+        let began = run.inputs.start_checkpoint.clone()?;
         let best = run.best_checkpoint()?;
         let folder = run.folder.join(FOLDER);
         let pair = Self {
@@ -247,9 +247,9 @@ impl Document {
 
     /// The analysis, where the open predictions are those of this run and its start.
     pub fn analysis_against_start(&self, run: &Run) -> Option<&Analysis> {
+        let (start, second) = (self.predictions_path()?, self.second()?);
         let (pair, _) = Pair::of(run)?;
-        let is_shown = self.predictions_path() == Some(&pair.start)
-            && self.second().is_some_and(|second| second.path == pair.best);
+        let is_shown = *start == pair.start && second.path == pair.best;
         self.analysis().filter(|_| is_shown)
     }
 

@@ -172,11 +172,13 @@ impl Training {
             Event::Run {
                 folder,
                 record,
+                inputs,
                 is_alive,
                 is_stopping,
             } => {
                 let run = self.entry(folder);
                 let before = run.condition;
+                run.inputs = inputs;
                 match record {
                     Ok(record) => {
                         run.condition = Condition::of(record.state, is_alive);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::{Duration, SystemTime};
 
-use super::run::RunDetails;
+use super::run::{RunDetails, RunInputs};
 use crate::document::Wake;
 use crate::jobs::train::launch::{self, LaunchError, Launched};
 use crate::jobs::train::metrics_file::{MetricsPart, MetricsReader};
@@ -50,6 +50,8 @@ pub enum Event {
         folder: PathBuf,
         /// What it says, or why that cannot be read.
         record: Result<Box<RunRecord>, String>,
+        /// What is there of its sets and weights.
+        inputs: RunInputs,
         /// Its process lives.
         is_alive: bool,
         /// It was asked to end.
@@ -123,15 +125,18 @@ struct Watched {
     metrics: MetricsReader,
     metrics_stamp: Option<Stamp>,
     seen: Option<Seen>,
+    /// By the newest record that could be read.
+    named: RunInputs,
     details: Option<RunDetails>,
 }
 
 type Stamp = (SystemTime, u64);
 
 /// What an event told last.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, PartialEq)]
 struct Seen {
     record: Option<Stamp>,
+    inputs: RunInputs,
     is_alive: bool,
     is_stopping: bool,
 }
@@ -301,6 +306,7 @@ impl Watch {
                 metrics: MetricsReader::new(&run),
                 metrics_stamp: None,
                 seen: None,
+                named: RunInputs::default(),
                 details: None,
             });
         }
@@ -309,28 +315,43 @@ impl Watch {
 
     /// What a run says; true while it lives.
     fn look_at_run(&mut self, folder: &Path) -> Result<bool, Closed> {
-        let seen = Seen {
-            record: stamp(&folder.join(runs::RECORD)),
-            is_alive: runs::is_alive(folder),
-            is_stopping: folder.join(runs::STOP).exists(),
-        };
+        let written = stamp(&folder.join(runs::RECORD));
+        // Before the record is read: it would be the last word of a process that ends between both looks.
+        let is_alive = runs::is_alive(folder);
+        let is_stopping = folder.join(runs::STOP).exists();
         let Some(watched) = self.runs.get_mut(folder) else {
             return Ok(false);
         };
-        let is_new = watched.seen != Some(seen);
+        let mut record = None;
+        if watched.seen.as_ref().is_none_or(|it| it.record != written) {
+            let read = runs::record(folder);
+            if let Ok(read) = &read {
+                watched.named = RunInputs::named(read);
+            }
+            record = Some(read);
+        }
+        let seen = Seen {
+            record: written,
+            inputs: watched.named.present(),
+            is_alive,
+            is_stopping,
+        };
+        let inputs = seen.inputs.clone();
+        let is_new = watched.seen.as_ref() != Some(&seen);
         watched.seen = Some(seen);
         if is_new {
-            let record = runs::record(folder).map(Box::new);
+            let record = record.unwrap_or_else(|| runs::record(folder));
             self.tell(Event::Run {
                 folder: folder.to_owned(),
-                record: record.map_err(|error| error.to_string()),
-                is_alive: seen.is_alive,
-                is_stopping: seen.is_stopping,
+                record: record.map(Box::new).map_err(|error| error.to_string()),
+                inputs,
+                is_alive,
+                is_stopping,
             })?;
         }
         self.read_metrics(folder)?;
         self.read_details(folder)?;
-        Ok(seen.is_alive)
+        Ok(is_alive)
     }
 
     fn read_metrics(&mut self, folder: &Path) -> Result<(), Closed> {
