@@ -23,7 +23,7 @@ pub use crate::jobs::train::records::{
 pub use against::Balance;
 pub use check::{Checks, Found};
 pub use draft::{Beginning, Configured, Field, FineTune, PRESETS, Validation, scaled_lr};
-pub use run::{Condition, Run, RunDetails};
+pub use run::{Condition, Run, RunDetails, RunInputs};
 pub use series::{ApKind, CurveOptions, Over, Quantity, RunSeries};
 
 /// How training processes are started.
