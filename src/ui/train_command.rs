@@ -172,9 +172,16 @@ impl TrainCommand {
             Self::Resume if run.condition.is_live() => Some("The run trains already"),
             Self::Resume => Some("The run has saved no checkpoint yet to go on from"),
             Self::Delete => Some("The run trains: stop it first"),
-            Self::OpenBest => Some("The run has saved no checkpoint yet"),
             Self::AgainstStart if doc.comparing_with_start().is_some() => {
                 Some("A comparison is being made")
+            }
+            Self::OpenBest | Self::AgainstStart if run.best_checkpoint().is_none() => {
+                Some(match run.record.as_ref().map(|it| &it.val_data) {
+                    Some(None) => {
+                        "There is no validation set, so AP is not measured and no checkpoint is the best"
+                    }
+                    _ => "AP is measured after each epoch: no checkpoint is the best yet",
+                })
             }
             Self::AgainstStart => Some(
                 "It takes the checkpoint that the run began with, its best one, and its validation set",

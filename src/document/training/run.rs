@@ -157,12 +157,10 @@ impl Run {
         ended && self.record.as_ref().is_some_and(has_checkpoint)
     }
 
-    /// The checkpoint with the highest mask AP; without an evaluation the newest one.
+    /// The checkpoint with the highest mask AP; none before the first evaluation.
     pub fn best_checkpoint(&self) -> Option<PathBuf> {
-        let record = self.record.as_ref()?;
-        let best = record.best.as_ref().map(|best| &best.path);
-        let relative = best.or(record.last_checkpoint.as_ref())?;
-        Some(self.folder.join(relative))
+        let best = self.record.as_ref()?.best.as_ref()?;
+        Some(self.folder.join(&best.path))
     }
 
     /// Highest mask AP so far.
