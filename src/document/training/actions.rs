@@ -84,7 +84,7 @@ impl Document {
         if self.training.blocker().is_some() {
             return false;
         }
-        self.training.checks.cancel();
+        self.training.checks.cancel(&self.training.draft);
         let draft = self.training.draft.clone();
         self.add_run_folder(Path::new(draft.output.trim()));
         let label = match draft.brief.trim() {
@@ -156,7 +156,7 @@ impl Document {
 
     /// Ends a check that runs.
     pub fn cancel_check_of_draft(&mut self) {
-        self.training.checks.cancel();
+        self.training.checks.cancel(&self.training.draft);
     }
 
     /// Checks the draft by itself once other sets were chosen and the fields rest. Call it while the dialog is open;
