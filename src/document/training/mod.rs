@@ -141,6 +141,8 @@ impl Training {
             return;
         }
         self.watched = folders.to_vec();
+        self.complaints
+            .retain(|(folder, _)| folders.contains(folder));
         if let Some(worker) = self.worker(wake) {
             worker.ask(Request::Folders(folders.to_vec()));
         }
@@ -215,7 +217,10 @@ impl Training {
             }
             Event::Folder(folder, complaint) => {
                 self.complaints.retain(|(known, _)| *known != folder);
-                self.complaints.extend(complaint.map(|it| (folder, it)));
+                // It may have been said before the thread heard that the folder is hidden.
+                if self.watched.contains(&folder) {
+                    self.complaints.extend(complaint.map(|it| (folder, it)));
+                }
             }
             Event::Launched(number, run) => {
                 self.launching.retain(|it| it.number != number);

@@ -192,6 +192,9 @@ impl Watch {
         match request {
             Request::Folders(folders) => {
                 self.folders = folders;
+                // Of a folder that comes back it is told again.
+                self.complaints
+                    .retain(|folder, _| self.folders.contains(folder));
                 self.has_looked = false;
             }
             Request::Select(run) => {
