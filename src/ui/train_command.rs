@@ -231,7 +231,7 @@ fn of_selected(command: &TrainCommand, target: &mut Target<'_>) {
         TrainCommand::Resume => target.document.resume_run(&folder),
         TrainCommand::AgainstStart => target.document.compare_with_start(&folder),
         TrainCommand::CancelAgainst => target.document.cancel_comparison_with_start(),
-        TrainCommand::Delete => target.shell.overlay = Some(Overlay::DeleteRun),
+        TrainCommand::Delete => target.shell.overlay = Some(Overlay::DeleteRun(folder)),
         TrainCommand::OpenBest => {
             let on_set = run.validation_set().is_some();
             target.document.open_best_checkpoint(&folder);
