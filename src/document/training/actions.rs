@@ -97,7 +97,8 @@ impl Document {
 
     /// Has a run go on from its last checkpoint.
     pub fn resume_run(&mut self, folder: &Path) {
-        let Some(run) = self.training.run(folder).filter(|run| run.can_resume()) else {
+        let run = self.training.run(folder);
+        let Some(run) = run.filter(|run| self.training.can_resume(run)) else {
             return;
         };
         let words = ["train", "--resume", &folder.to_string_lossy()].map(str::to_owned);
@@ -116,7 +117,11 @@ impl Document {
         };
         self.training.launches += 1;
         let number = self.training.launches;
-        self.training.launching.push(Launching { number, label });
+        self.training.launching.push(Launching {
+            number,
+            label,
+            resumes: resumes.clone(),
+        });
         if let Some(worker) = self.training.worker(&self.wake) {
             worker.ask(Request::Launch {
                 number,

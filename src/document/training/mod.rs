@@ -59,6 +59,8 @@ pub struct Launching {
     number: u64,
     /// As lists name it.
     pub label: String,
+    /// The run that goes on.
+    resumes: Option<PathBuf>,
 }
 
 /// See the module's documentation.
@@ -98,6 +100,17 @@ impl Training {
     /// Processes that have no run folder yet.
     pub fn launching(&self) -> &[Launching] {
         &self.launching
+    }
+
+    /// Whether a process was started for this run and has not told its folder yet.
+    pub fn is_resuming(&self, folder: &Path) -> bool {
+        let resumes = |it: &Launching| it.resumes.as_deref() == Some(folder);
+        self.launching.iter().any(resumes)
+    }
+
+    /// Whether this run can go on and no process is on its way to do so.
+    pub fn can_resume(&self, run: &Run) -> bool {
+        run.can_resume() && !self.is_resuming(&run.folder)
     }
 
     /// Folders that cannot be watched, and why.
@@ -180,7 +193,7 @@ impl Training {
             } => {
                 let run = self.entry(folder);
                 let before = run.condition;
-                run.inputs = inputs;
+                (run.inputs, run.is_alive) = (inputs, is_alive);
                 match record {
                     Ok(record) => {
                         run.condition = Condition::of(record.state, is_alive);

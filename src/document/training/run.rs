@@ -117,6 +117,8 @@ pub struct Run {
     pub inputs: RunInputs,
     /// See `Condition`.
     pub condition: Condition,
+    /// A process holds its lock, whatever its record says.
+    pub is_alive: bool,
     /// It was asked to stop and has not ended yet.
     pub is_stopping: bool,
     /// Its numbers.
@@ -139,6 +141,7 @@ impl Run {
             damage: None,
             inputs: RunInputs::default(),
             condition: Condition::Unreadable,
+            is_alive: false,
             is_stopping: false,
             series: RunSeries::default(),
             refused: 0,
@@ -154,7 +157,7 @@ impl Run {
             self.condition,
             Condition::Stopped | Condition::Interrupted | Condition::Failed
         );
-        ended && self.record.as_ref().is_some_and(has_checkpoint)
+        ended && !self.is_alive && self.record.as_ref().is_some_and(has_checkpoint)
     }
 
     /// The checkpoint with the highest mask AP; none before the first evaluation.

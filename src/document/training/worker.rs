@@ -236,12 +236,16 @@ impl Watch {
 
     /// Looks at everything; true while something trains.
     fn look(&mut self) -> Result<bool, Closed> {
-        self.look_at_children()?;
+        let of_children = self.look_at_children();
         self.list()?;
         let mut is_lively = self.children.iter().any(|child| !child.is_found);
         let folders: Vec<PathBuf> = self.runs.keys().cloned().collect();
         for folder in folders {
             is_lively |= self.look_at_run(&folder)?;
+        }
+        // A run that goes on is alive before its start is over: nobody resumes it in between.
+        for event in of_children {
+            self.tell(event)?;
         }
         if !self.has_looked {
             self.has_looked = true;
@@ -250,10 +254,10 @@ impl Watch {
         Ok(is_lively)
     }
 
-    fn look_at_children(&mut self) -> Result<(), Closed> {
-        let mut children = std::mem::take(&mut self.children);
-        let mut told = Ok(());
-        children.retain_mut(|child| {
+    /// What is to be told of started processes.
+    fn look_at_children(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.children.retain_mut(|child| {
             if child.is_found {
                 return !child.launched.has_ended();
             }
@@ -263,17 +267,16 @@ impl Watch {
                     child.is_found = true;
                     child.launched.forget_record();
                     let run = std::path::absolute(&run).unwrap_or(run);
-                    told = self.tell(Event::Launched(child.number, run));
+                    events.push(Event::Launched(child.number, run));
                     true
                 }
                 Err(error) => {
-                    told = self.tell(Event::LaunchFailed(child.number, error));
+                    events.push(Event::LaunchFailed(child.number, error));
                     false
                 }
             }
         });
-        self.children = children;
-        told
+        events
     }
 
     /// Which runs there are.
