@@ -367,6 +367,123 @@ fn runs_are_stopped_and_deleted_with_care() {
 }
 
 #[test]
+fn the_question_about_deletion_stays_with_its_run() {
+    let home = Home::new();
+    let folder = run(
+        &home.runs(),
+        "a",
+        json!({"state": "stopped", "started": 2.0}),
+        5,
+    );
+    run(
+        &home.runs(),
+        "b",
+        json!({"state": "stopped", "started": 1.0}),
+        5,
+    );
+    let mut window = home.window(egui::Theme::Dark, SIZE);
+    until(&mut window, "the runs", |window| {
+        steps(window, "a") == 5 && steps(window, "b") == 5
+    });
+    train(&mut window, TrainCommand::Delete);
+    assert!(said(&window, "Delete a?"));
+    train(&mut window, TrainCommand::Select(home.runs().join("b")));
+    assert!(said(&window, "Delete a?"), "another one is selected");
+    std::fs::remove_dir_all(&folder).unwrap();
+    until(&mut window, "the end of a", |window| {
+        condition(window, "a").is_none()
+    });
+    assert!(!said(&window, "Delete a?") && !said(&window, "Delete b?"));
+    assert!(home.runs().join("b").exists());
+}
+
+#[test]
+fn a_hidden_folder_complains_no_more() {
+    let home = Home::new();
+    let file = home.path().join("no folder");
+    std::fs::write(&file, "text").unwrap();
+    let settings = Settings {
+        run_folders: vec![home.runs(), file],
+        ..Settings::default()
+    };
+    let mut window = window_with(home.options(), settings, egui::Theme::Dark, SIZE);
+    send(&mut window, Command::SetWorkspace(Workspace::Train));
+    until(&mut window, "the complaint", |window| {
+        said(window, "cannot read")
+    });
+    click(&mut window, "Hide this folder");
+    assert!(!said(&window, "cannot read") && !said(&window, "Hide this folder"));
+    assert_eq!(
+        window.state().document().settings().run_folders,
+        [home.runs()]
+    );
+}
+
+#[test]
+fn the_command_line_is_quoted_once() {
+    let home = Home::new();
+    run(&home.runs(), "a", json!({"state": "finished"}), 5);
+    let mut window = home.window(egui::Theme::Dark, SIZE);
+    until(&mut window, "the run", |window| steps(window, "a") == 5);
+    let line = "maskscope train --config tiny --out 'my runs'";
+    assert!(said(&window, line));
+    let copy = Command::Train(TrainCommand::CopyCommandLine);
+    window.state_mut().commands().push(copy);
+    window.step();
+    let commands = &window.output().platform_output.commands;
+    let copied = egui::OutputCommand::CopyText(line.into());
+    assert!(commands.contains(&copied), "{commands:?}");
+}
+
+#[test]
+fn without_an_evaluation_no_checkpoint_is_the_best() {
+    let home = Home::new();
+    let change = json!({"state": "finished", "best": null, "val_data": null, "started": 2.0});
+    run(&home.runs(), "a", change, 5);
+    run(
+        &home.runs(),
+        "b",
+        json!({"state": "stopped", "best": null, "started": 1.0}),
+        5,
+    );
+    let mut window = home.window(egui::Theme::Dark, SIZE);
+    until(&mut window, "the runs", |window| {
+        steps(window, "a") == 5 && steps(window, "b") == 5
+    });
+    for (name, why) in [
+        ("a", "There is no validation set"),
+        ("b", "no checkpoint is the best yet"),
+    ] {
+        train(&mut window, TrainCommand::Select(home.runs().join(name)));
+        let (doc, view) = (window.state().document(), window.state().view());
+        for command in [TrainCommand::OpenBest, TrainCommand::AgainstStart] {
+            assert!(!command.enabled(doc, view), "{command:?}");
+            let said = command.why_not(doc, view).unwrap();
+            assert!(said.contains(why), "{said}");
+        }
+        assert!(said(&window, why), "the section against the start tells");
+    }
+}
+
+#[test]
+fn a_long_list_of_skipped_images_scrolls() {
+    let home = Home::new();
+    let skipped: Vec<_> = (0..5_000)
+        .map(|at| json!([format!("broken_{at}.jpg"), "it is no picture"]))
+        .collect();
+    let change = json!({"state": "finished", "skipped": skipped});
+    run(&home.runs(), "a", change, 5);
+    let mut window = home.window(egui::Theme::Dark, [1280.0, 1200.0]);
+    until(&mut window, "the run", |window| steps(window, "a") == 5);
+    click(&mut window, "5,000 images were skipped");
+    until(&mut window, "the list", |window| {
+        said(window, "broken_0.jpg: it is no picture")
+    });
+    assert!(!said(&window, "broken_100.jpg"));
+    shot(&mut window, "train-skipped-dark");
+}
+
+#[test]
 fn keys_walk_through_runs_and_compare() {
     let home = Home::new();
     run(&home.runs(), "a", json!({"started": 2.0}), 5);
@@ -441,6 +558,73 @@ fn errors_of_the_preflight_block_the_start() {
         assert!(said(&window, "Fine-tune"), "the dialog stays");
         assert!(!home.told().contains("--run-record"));
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_check_without_sets_shows_no_numbers() {
+    let home = Home::new();
+    let findings = json!([
+        {"severity": "error", "what": "my set/train does not exist", "where": "", "fix": ""},
+    ]);
+    let mut empty = report(findings);
+    for key in ["train_images", "val_images", "steps_per_epoch", "epochs"] {
+        empty[key] = json!(0);
+    }
+    for key in ["memory_mib", "memory_free_mib"] {
+        empty[key] = json!(0.0);
+    }
+    for key in ["classes", "reinitialised", "proposals"] {
+        empty[key] = json!([]);
+    }
+    for key in ["seconds_per_step", "seconds_total"] {
+        empty[key] = Value::Null;
+    }
+    let path = home.path().join("report.json");
+    std::fs::write(&path, empty.to_string()).unwrap();
+    home.trainer(&format!("cat {}", path.display()));
+    let mut window = dialog(&home, egui::Theme::Dark);
+    until(&mut window, "the check", |window| {
+        said(window, "does not exist")
+    });
+    shot(&mut window, "fine-tune-unread-dark");
+    for text in ["GiB", "epochs of", "the checkpoint knows"] {
+        assert!(!said(&window, text), "{text}");
+    }
+    // What the machine has free is not known.
+    let mut unknown = report(json!([]));
+    unknown["memory_free_mib"] = json!(0.0);
+    std::fs::write(&path, unknown.to_string()).unwrap();
+    train(&mut window, TrainCommand::Check);
+    until(&mut window, "the other check", |window| {
+        said(window, "14 images to train on")
+    });
+    assert!(said(&window, "About 3.4 GiB of memory, on CPU, 2 threads"));
+    assert!(!said(&window, "that are free"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_cancelled_check_waits_for_a_change() {
+    let home = Home::new();
+    home.trainer("exec sleep 60");
+    let mut window = dialog(&home, egui::Theme::Dark);
+    let checks = |home: &Home| home.told().matches("--preflight").count();
+    until(&mut window, "the check", |_| checks(&home) == 1);
+    click(&mut window, "Cancel the check");
+    // Longer than the fields must rest.
+    let rested = Instant::now() + Duration::from_millis(1_200);
+    until(&mut window, "the rest", |_| Instant::now() > rested);
+    assert_eq!(checks(&home), 1);
+    assert!(said(&window, "The check was cancelled"));
+    fill(&mut window, "Epochs", "3");
+    until(&mut window, "the next check", |_| checks(&home) == 2);
+    click(&mut window, "Cancel the check");
+    // Who asks for it gets it.
+    click(&mut window, "Check");
+    until(&mut window, "the check that was asked for", |_| {
+        checks(&home) == 3
+    });
 }
 
 #[cfg(unix)]
@@ -590,21 +774,93 @@ fn a_run_is_resumed_from_its_folder() {
 
 #[cfg(unix)]
 #[test]
+fn a_run_is_resumed_once() {
+    let home = Home::new();
+    let folder = run(&home.runs(), "a", json!({"state": "stopped"}), 5);
+    let go = home.path().join("go");
+    home.trainer(&format!(
+        "while [ ! -e {} ]; do sleep 0.02; done\n\
+         for word in \"$@\"; do last=$word; done; echo \"$3\" > \"$last\"",
+        go.display()
+    ));
+    let mut window = home.window(egui::Theme::Dark, SIZE);
+    until(&mut window, "the run", |window| steps(window, "a") == 5);
+    let can = |window: &Window, command: TrainCommand| {
+        command.enabled(window.state().document(), window.state().view())
+    };
+    assert!(can(&window, TrainCommand::Resume) && can(&window, TrainCommand::Delete));
+    click(&mut window, "Resume");
+    assert!(!can(&window, TrainCommand::Resume) && !can(&window, TrainCommand::Delete));
+    train(&mut window, TrainCommand::Resume);
+    until(&mut window, "the process", |_| !home.told().is_empty());
+    std::fs::write(&go, "").unwrap();
+    until(&mut window, "the folder", |window| {
+        window.state().document().training().launching().is_empty()
+    });
+    assert_eq!(home.told().matches("--resume").count(), 1);
+    // That process ended without a word, so the run can go on again; not while another one holds it.
+    assert!(can(&window, TrainCommand::Resume));
+    let _lock = alive(&folder);
+    until(&mut window, "the life of the run", |window| {
+        !can(window, TrainCommand::Resume)
+    });
+    assert_eq!(condition(&window, "a"), Some(Condition::Stopped));
+}
+
+/// Predictions of our format as the two files that `eval` writes for `prefix`.
+#[cfg(unix)]
+fn write_pair(file: &Path, prefix: &Path) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let images: serde_json::Map<String, Value> = serde_json::from_str(&text).unwrap();
+    let (mut boxes, mut masks) = (Vec::new(), Vec::new());
+    for (path, image) in &images {
+        let number: usize = Path::new(path)
+            .file_stem()
+            .and_then(|stem| stem.to_string_lossy().parse().ok())
+            .unwrap();
+        for found in image["predictions"].as_array().unwrap() {
+            let of = &found["bbox"];
+            let bbox = ["x_min", "y_min", "width", "height"].map(|key| of[key].clone());
+            let mut entry = json!({
+                "image_id": number + 1, "category_id": found["class"]["category_id"],
+                "bbox": bbox, "score": found["score"],
+            });
+            boxes.push(entry.clone());
+            entry["score"] = found["iou_score"].clone();
+            entry["segmentation"] = found["mask"].clone();
+            masks.push(entry);
+        }
+    }
+    for (kind, list) in [("bbox", boxes), ("segm", masks)] {
+        let path = format!("{}.{kind}.json", prefix.display());
+        std::fs::write(path, Value::Array(list).to_string()).unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn a_run_is_compared_with_its_start() {
     let home = Home::new();
     let files = crate::workspaces::files();
+    let found = ["first", "second"].map(|name| home.path().join(name));
+    for (file, prefix) in [&files.first, &files.second].into_iter().zip(&found) {
+        write_pair(file, prefix);
+    }
     let start = home.path().join("start.safetensors");
     std::fs::write(&start, "weights").unwrap();
     let change = json!({
         "state": "finished", "epoch": 3, "start_checkpoint": start.display().to_string(),
         "val_data": files.set.display().to_string(),
     });
-    run(&home.runs(), "a", change, 30);
+    let folder = run(&home.runs(), "a", change.clone(), 30);
+    // As the real one, which leaves predictions that it finds as they are.
     home.trainer(&format!(
         "for word in \"$@\"; do case $word in\n\
-         */start.json) cp {} \"$word\";; */best.json) cp {} \"$word\";; esac; done",
-        files.first.display(),
-        files.second.display()
+         */start.json) from={};; */best_*.json) from={};; *) continue;; esac\n\
+         if [ -e \"$word.bbox.json\" ] && [ -e \"$word.segm.json\" ]; then continue; fi\n\
+         for kind in bbox segm; do cp $from.$kind.json \"$word.$kind.json\"; done; done",
+        found[0].display(),
+        found[1].display()
     ));
     let mut window = home.window(egui::Theme::Dark, SIZE);
     until(&mut window, "the run", |window| steps(window, "a") == 30);
@@ -625,13 +881,49 @@ fn a_run_is_compared_with_its_start() {
     let gallery = window.state().view().gallery.clone();
     assert!(gallery.contains(&1) && !gallery.contains(&3), "{gallery:?}");
     // The files are there: the checkpoints need not run again.
+    let again = |window: &mut Window| {
+        send(window, Command::SetWorkspace(Workspace::Train));
+        click(window, "Compare with the start");
+        until(window, "the comparison", |window| {
+            let doc = window.state().document();
+            let is_idle = doc.comparing_with_start().is_none() && doc.attaching().is_none();
+            is_idle && doc.second().is_some()
+        });
+        home.told().matches("eval --checkpoint").count()
+    };
     send(&mut window, Command::CloseSet);
+    assert_eq!(again(&mut window), 2);
+    // Other weights to start from: their predictions take the place of the old ones.
+    std::fs::write(&start, "other weights").unwrap();
+    send(&mut window, Command::CloseSet);
+    assert_eq!(again(&mut window), 3);
+    let time = |path: &Path| std::fs::metadata(path).unwrap().modified().unwrap();
+    let kept = folder.join("against_start");
+    assert!(time(&kept.join("start.json.segm.json")) > time(&start));
+    // A better epoch: what is open is no longer the comparison of this run.
+    let second = |window: &Window| window.state().document().second().unwrap().path.clone();
+    assert_eq!(second(&window), kept.join("best_best.json"));
+    std::fs::write(folder.join("best_ckpt/better.safetensors"), "weights").unwrap();
+    let mut change = change;
+    change["best"] = json!({"path": "best_ckpt/better.safetensors", "epoch": 2, "seg_mAP": 0.4});
+    write_record(&folder, change);
     send(&mut window, Command::SetWorkspace(Workspace::Train));
-    click(&mut window, "Compare with the start");
-    until(&mut window, "the comparison", |window| {
-        window.state().document().second().is_some()
+    until(&mut window, "the better epoch", |window| {
+        let run = &window.state().document().training().runs()[0];
+        let best = run.best_checkpoint().unwrap_or_default();
+        best.ends_with("better.safetensors") && said(window, "Compare with the start")
     });
-    assert_eq!(home.told().matches("eval --checkpoint").count(), 2);
+    assert_eq!(again(&mut window), 4);
+    assert_eq!(second(&window), kept.join("best_better.json"));
+    assert!(!kept.join("best_best.json.segm.json").exists());
+    // Without the start there is nothing to compare with.
+    let can = |window: &Window| {
+        let doc = window.state().document();
+        doc.can_compare_with_start(&doc.training().runs()[0])
+    };
+    assert!(can(&window));
+    std::fs::remove_file(&start).unwrap();
+    until(&mut window, "the loss of the start", |window| !can(window));
 }
 
 #[cfg(unix)]
@@ -770,6 +1062,10 @@ fn a_real_job_runs_from_the_dialog_to_its_checkpoint() {
         condition(window, &name(window)) == Some(Condition::Finished)
     });
     assert_eq!(steps(&window, &name(&window)), 20);
+    let run = home.runs().join(name(&window));
+    let command = std::fs::read_to_string(run.join("cmd.txt")).unwrap();
+    assert!(command.starts_with("maskscope train ") && !command.contains("--run-record"));
+    assert!(said(&window, command.trim()), "{command}");
     shot(&mut window, "train-real-light");
     click(&mut window, "Open best");
     until_computed(&mut window, "its predictions", |window| {
@@ -777,4 +1073,14 @@ fn a_real_job_runs_from_the_dialog_to_its_checkpoint() {
         let done = |image: &maskscope::document::ImageEntry| image.detections().is_some();
         doc.has_truth() && doc.images().len() == 2 && doc.images().iter().all(done)
     });
+    send(&mut window, Command::SetWorkspace(Workspace::Train));
+    click(&mut window, "Compare with the start");
+    until_computed(&mut window, "the comparison", |window| {
+        window.state().document().second().is_some()
+    });
+    // Where the window looks for them again.
+    for kind in ["bbox", "segm"] {
+        let path = run.join(format!("against_start/start.json.{kind}.json"));
+        assert!(path.is_file(), "{}", path.display());
+    }
 }

@@ -12,6 +12,7 @@ use crate::jobs::evaluate::{
 };
 use crate::jobs::infer::{ModelRequest, ModelSummary};
 use crate::structures::ranking::RankBy;
+use crate::structures::shell;
 
 /// Left-out predictions and annotations that are told one by one.
 const SHOWN: usize = 5;
@@ -108,7 +109,7 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
     tell(&found, &progress);
     if let Some(folder) = &args.out {
         let facts = ReportFacts {
-            command_line: output::command_words().join(" "),
+            command_line: shell::line(output::command_words().iter().map(String::as_str)),
             filter: args.filter.clone(),
         };
         let written = write_report(&found, &facts, folder, &stop, &mut show(&mut progress));

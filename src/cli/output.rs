@@ -89,17 +89,9 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// The command as it was typed, each word quoted where a shell needs it.
+/// The words of the command as the program got them: a shell needs some of them quoted.
 pub(super) fn command_words() -> Vec<String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    let words = std::env::args_os().map(|word| {
-        let word = word.to_string_lossy().into_owned();
-        if !word.is_empty() && word.chars().all(plain) {
-            word
-        } else {
-            format!("'{}'", word.replace('\'', "'\\''"))
-        }
-    });
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let mut words: Vec<String> = words.collect();
     if let Some(program) = words.first_mut() {
         *program = "maskscope".into();

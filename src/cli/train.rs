@@ -97,7 +97,7 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
             val_fraction: args.val_fraction,
         },
         run_record: args.run_record.clone(),
-        command: output::command_words(),
+        command: without_run_record(output::command_words()),
     };
     let stop = interrupt::flag()?;
     if args.preflight {
@@ -128,6 +128,24 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
         writeln!(out, "{}", trained.folder.display())?;
     }
     Ok(true)
+}
+
+/// The option is between a window and the run that it starts: nobody types it again.
+fn without_run_record(words: Vec<String>) -> Vec<String> {
+    const OPTION: &str = "--run-record";
+    let mut kept = Vec::with_capacity(words.len());
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        if word == OPTION {
+            words.next(); // its file
+        } else if !word
+            .strip_prefix(OPTION)
+            .is_some_and(|rest| rest.starts_with('='))
+        {
+            kept.push(word);
+        }
+    }
+    kept
 }
 
 fn fraction(text: &str) -> Result<f64, String> {
@@ -205,4 +223,24 @@ fn tell(report: &PreflightReport, out: &mut dyn Write) -> std::io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kept_command_is_without_the_run_record() {
+        let check = |line: &str| {
+            let words = line.split(' ').map(str::to_owned).collect();
+            assert_eq!(
+                without_run_record(words).join("|"),
+                "maskscope|train|--out|my=runs"
+            );
+        };
+        check("maskscope train --out my=runs");
+        check("maskscope train --out my=runs --run-record /tmp/launch-1.run");
+        check("maskscope train --run-record /tmp/launch-1.run --out my=runs");
+        check("maskscope train --run-record=/tmp/launch-1.run --out my=runs");
+    }
 }

@@ -10,7 +10,6 @@ mod open;
 mod opening;
 mod running;
 pub mod settings;
-pub mod shell;
 mod state;
 pub mod training;
 mod truth;

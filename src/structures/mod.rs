@@ -9,6 +9,7 @@ mod random;
 pub mod ranking;
 mod rle;
 mod shared;
+pub mod shell;
 mod size;
 mod text;
 mod transform;

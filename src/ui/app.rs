@@ -378,10 +378,10 @@ impl App {
             false
         };
         let (doc, view) = (&self.document, &self.view);
-        let is_done = match shell.overlay {
+        let is_done = match &shell.overlay {
             None => false,
             Some(Overlay::FineTune) => is_done,
-            Some(Overlay::DeleteRun) => panels::train::delete_ui(ctx, doc, view, out),
+            Some(Overlay::DeleteRun(run)) => panels::train::delete_ui(ctx, doc, view, run, out),
             Some(Overlay::Palette) => shell.palette.show(ctx, doc, view, out),
             Some(Overlay::Keys) => panels::keys_sheet::keys_sheet_ui(ctx),
             Some(Overlay::Settings) => {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::document::evaluation::Side;
 use crate::document::ranking::RankBy;
-use crate::document::shell;
 use crate::document::{Document, ImageState, ModelState};
+use crate::structures::shell;
 use crate::ui::colour::ColourBy;
 use crate::ui::picked::Picked;
 use crate::ui::train_command::TrainCommand;

@@ -13,7 +13,7 @@ use super::toasts::Toasts;
 use crate::document::{Document, Source};
 
 /// What lies over the window and takes the keys; one at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Overlay {
     /// The command palette.
     Palette,
@@ -25,8 +25,8 @@ pub enum Overlay {
     Health,
     /// The draft of a training run.
     FineTune,
-    /// Whether the selected run is to be deleted.
-    DeleteRun,
+    /// Whether the run of this folder is to be deleted, whatever is selected meanwhile.
+    DeleteRun(PathBuf),
 }
 
 /// State of the frame around the panels. It can be thrown away but for `memory`.
@@ -89,13 +89,13 @@ impl Shell {
 
     /// Opens an overlay, or closes it where it is open.
     pub fn toggle(&mut self, overlay: Overlay) {
-        self.overlay = match self.overlay {
-            Some(open) if open == overlay => None,
-            _ => Some(overlay),
-        };
         if overlay == Overlay::Palette {
             self.palette = Palette::default();
         }
+        self.overlay = match self.overlay.take() {
+            Some(open) if open == overlay => None,
+            _ => Some(overlay),
+        };
     }
 
     /// Whether something on top takes the keys.

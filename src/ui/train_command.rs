@@ -8,7 +8,8 @@ use super::dispatch::{Target, reveal_path};
 use super::shell::Overlay;
 use super::view::{ViewState, Workspace};
 use crate::document::training::{Condition, Run};
-use crate::document::{Document, NoticeKind, shell};
+use crate::document::{Document, NoticeKind};
+use crate::structures::shell;
 
 /// A path that the fine-tune dialog asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,11 +143,11 @@ impl TrainCommand {
             Self::Next | Self::Previous => is_here && !training.runs().is_empty(),
             Self::ToggleCompared => is_here && run.is_some(),
             Self::Stop => run.is_some_and(|run| run.condition.is_live() && !run.is_stopping),
-            Self::Resume => run.is_some_and(Run::can_resume),
-            Self::Delete => is_here && run.is_some_and(|run| !run.condition.is_live()),
-            Self::DeleteNow(folder) => training
-                .run(folder)
-                .is_some_and(|run| !run.condition.is_live()),
+            Self::Resume => run.is_some_and(|run| training.can_resume(run)),
+            Self::Delete => is_here && run.is_some_and(|run| can_delete(doc, run)),
+            Self::DeleteNow(folder) => {
+                (training.run(folder)).is_some_and(|run| can_delete(doc, run))
+            }
             Self::OpenBest => run.is_some_and(|run| run.best_checkpoint().is_some()),
             Self::AgainstStart => run.is_some_and(|run| doc.can_compare_with_start(run)),
             Self::CancelAgainst => doc.comparing_with_start().is_some(),
@@ -162,6 +163,7 @@ impl TrainCommand {
     /// Why it cannot be carried out, where that is not plain.
     pub fn why_not(&self, doc: &Document, view: &ViewState) -> Option<&'static str> {
         let run = selected(doc, view)?;
+        let is_resuming = doc.training().is_resuming(&run.folder);
         match self {
             Self::Stop if run.is_stopping => {
                 Some("It was asked to: it finishes its step and saves")
@@ -169,11 +171,20 @@ impl TrainCommand {
             Self::Stop => Some("The run does not train now"),
             Self::Resume if run.condition == Condition::Finished => Some("All epochs are done"),
             Self::Resume if run.condition.is_live() => Some("The run trains already"),
+            Self::Resume if run.is_alive || is_resuming => Some("Its process starts"),
             Self::Resume => Some("The run has saved no checkpoint yet to go on from"),
+            Self::Delete if is_resuming => Some("Its process starts: stop it first"),
             Self::Delete => Some("The run trains: stop it first"),
-            Self::OpenBest => Some("The run has saved no checkpoint yet"),
             Self::AgainstStart if doc.comparing_with_start().is_some() => {
                 Some("A comparison is being made")
+            }
+            Self::OpenBest | Self::AgainstStart if run.best_checkpoint().is_none() => {
+                Some(match run.record.as_ref().map(|it| &it.val_data) {
+                    Some(None) => {
+                        "There is no validation set, so AP is not measured and no checkpoint is the best"
+                    }
+                    _ => "AP is measured after each epoch: no checkpoint is the best yet",
+                })
             }
             Self::AgainstStart => Some(
                 "It takes the checkpoint that the run began with, its best one, and its validation set",
@@ -181,6 +192,10 @@ impl TrainCommand {
             _ => None,
         }
     }
+}
+
+fn can_delete(doc: &Document, run: &Run) -> bool {
+    !run.condition.is_live() && !doc.training().is_resuming(&run.folder)
 }
 
 /// The selected run.
@@ -223,7 +238,7 @@ fn of_selected(command: &TrainCommand, target: &mut Target<'_>) {
         TrainCommand::Resume => target.document.resume_run(&folder),
         TrainCommand::AgainstStart => target.document.compare_with_start(&folder),
         TrainCommand::CancelAgainst => target.document.cancel_comparison_with_start(),
-        TrainCommand::Delete => target.shell.overlay = Some(Overlay::DeleteRun),
+        TrainCommand::Delete => target.shell.overlay = Some(Overlay::DeleteRun(folder)),
         TrainCommand::OpenBest => {
             let on_set = run.validation_set().is_some();
             target.document.open_best_checkpoint(&folder);

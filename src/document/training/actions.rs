@@ -84,7 +84,7 @@ impl Document {
         if self.training.blocker().is_some() {
             return false;
         }
-        self.training.checks.cancel();
+        self.training.checks.cancel(&self.training.draft);
         let draft = self.training.draft.clone();
         self.add_run_folder(Path::new(draft.output.trim()));
         let label = match draft.brief.trim() {
@@ -97,7 +97,8 @@ impl Document {
 
     /// Has a run go on from its last checkpoint.
     pub fn resume_run(&mut self, folder: &Path) {
-        let Some(run) = self.training.run(folder).filter(|run| run.can_resume()) else {
+        let run = self.training.run(folder);
+        let Some(run) = run.filter(|run| self.training.can_resume(run)) else {
             return;
         };
         let words = ["train", "--resume", &folder.to_string_lossy()].map(str::to_owned);
@@ -116,7 +117,11 @@ impl Document {
         };
         self.training.launches += 1;
         let number = self.training.launches;
-        self.training.launching.push(Launching { number, label });
+        self.training.launching.push(Launching {
+            number,
+            label,
+            resumes: resumes.clone(),
+        });
         if let Some(worker) = self.training.worker(&self.wake) {
             worker.ask(Request::Launch {
                 number,
@@ -156,7 +161,7 @@ impl Document {
 
     /// Ends a check that runs.
     pub fn cancel_check_of_draft(&mut self) {
-        self.training.checks.cancel();
+        self.training.checks.cancel(&self.training.draft);
     }
 
     /// Checks the draft by itself once other sets were chosen and the fields rest. Call it while the dialog is open;

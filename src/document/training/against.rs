@@ -4,6 +4,7 @@
 //! prediction files, the start as A and the best checkpoint as B.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,37 +12,41 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread::JoinHandle;
 
 use super::Run;
+use crate::coco::predictions::pair_paths;
 use crate::document::evaluation::{Analysis, Side};
 use crate::document::{Document, Notice, NoticeKind, Wake};
 use crate::jobs::train::launch::{self, LaunchError};
 
 /// Folder of the predictions in a run folder.
 const FOLDER: &str = "against_start";
+/// Predictions of best checkpoints begin so; the checkpoint's name follows.
+const BEST: &str = "best_";
 /// Changes of IoU decide where counts are even; smaller ones are none.
 const LEAST_IOU: f64 = 0.02;
 
-/// The two prediction files of a run.
+/// The predictions of a run, each the prefix of two files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// The validation set.
     pub set: PathBuf,
     /// Predictions of what the run began with.
     pub start: PathBuf,
-    /// Predictions of its best checkpoint.
+    /// Predictions of its best checkpoint; another one has others.
     pub best: PathBuf,
 }
 
 impl Pair {
+    /// With both checkpoints. Asked in every frame: no disk is.
     fn of(run: &Run) -> Option<(Self, [PathBuf; 2])> {
-        let set = std::path::absolute(run.validation_set()?).ok()?;
-        let began = run.record.as_ref()?.start_checkpoint.as_ref()?;
-        let began = Some(PathBuf::from(began)).filter(|path| path.is_file())?;
+        let set = run.validation_set()?.to_owned();
+        let began = run.inputs.start_checkpoint.clone()?;
         let best = run.best_checkpoint()?;
         let folder = run.folder.join(FOLDER);
+        let name = best.file_stem()?.to_string_lossy();
         let pair = Self {
             set,
             start: folder.join("start.json"),
-            best: folder.join("best.json"),
+            best: folder.join(format!("{BEST}{name}.json")),
         };
         Some((pair, [began, best]))
     }
@@ -155,12 +160,8 @@ fn work(
     is_cancelled: &dyn Fn() -> bool,
 ) -> Result<(), LaunchError> {
     for (checkpoint, output) in checkpoints.iter().zip([&pair.start, &pair.best]) {
-        if !is_newer(output, checkpoint) {
-            let folder = output.parent().unwrap_or(output);
-            std::fs::create_dir_all(folder).map_err(|source| LaunchError::Write {
-                path: folder.to_owned(),
-                source,
-            })?;
+        if !are_newer(output, checkpoint) {
+            make_room(pair, output)?;
             let text = |path: &Path| path.to_string_lossy().into_owned();
             let words = [
                 "eval".into(),
@@ -178,13 +179,41 @@ fn work(
     Ok(())
 }
 
-/// Whether predictions are there that were made after the weights.
-fn is_newer(output: &Path, checkpoint: &Path) -> bool {
+/// Whether both files of a prefix are there and were made after the weights.
+fn are_newer(output: &Path, checkpoint: &Path) -> bool {
     let time = |path: &Path| std::fs::metadata(path).and_then(|it| it.modified()).ok();
-    match (time(output), time(checkpoint)) {
-        (Some(output), Some(checkpoint)) => output > checkpoint,
+    let is_newer = |file: &PathBuf| match (time(file), time(checkpoint)) {
+        (Some(file), Some(checkpoint)) => file > checkpoint,
         _ => false,
+    };
+    pair_paths(output).iter().all(is_newer)
+}
+
+/// Removes what older weights predicted: `eval` reads predictions that it finds instead of running the model.
+fn make_room(pair: &Pair, output: &Path) -> Result<(), LaunchError> {
+    let refused = |path: &Path| {
+        let path = path.to_owned();
+        move |source| LaunchError::Write { path, source }
+    };
+    let folder = output.parent().unwrap_or(output);
+    std::fs::create_dir_all(folder).map_err(refused(folder))?;
+    for file in pair_paths(output) {
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(refused(&file)(error)),
+            _ => {}
+        }
     }
+    if *output != pair.best {
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        if entry.file_name().to_string_lossy().starts_with(BEST) {
+            // Nobody reads those of an earlier best checkpoint.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
 }
 
 impl Document {
@@ -247,9 +276,9 @@ impl Document {
 
     /// The analysis, where the open predictions are those of this run and its start.
     pub fn analysis_against_start(&self, run: &Run) -> Option<&Analysis> {
+        let (start, second) = (self.predictions_path()?, self.second()?);
         let (pair, _) = Pair::of(run)?;
-        let is_shown = self.predictions_path() == Some(&pair.start)
-            && self.second().is_some_and(|second| second.path == pair.best);
+        let is_shown = *start == pair.start && second.path == pair.best;
         self.analysis().filter(|_| is_shown)
     }
 

@@ -53,6 +53,8 @@ pub struct Checks {
     running: Option<Check>,
     found: Option<Found>,
     configured: Option<Configured>,
+    /// What the fields stood for when a check was cancelled: it does not start again by itself.
+    cancelled: Option<Vec<String>>,
     /// What the fields stand for, and since when.
     seen: Option<(Vec<String>, Instant)>,
 }
@@ -86,7 +88,11 @@ impl Checks {
         }
         let found = self.found.as_ref();
         let Some(found) = found.filter(|found| found.data_key == draft.data_key()) else {
-            return Some("The sets are being checked".into());
+            let is_left = self.running.is_none() && self.is_cancelled(&draft.arguments());
+            return Some(match is_left {
+                true => "The check was cancelled: check the sets first".into(),
+                false => "The sets are being checked".into(),
+            });
         };
         match &found.result {
             Err(error) => Some(format!("The check failed: {error}")),
@@ -125,6 +131,9 @@ impl Checks {
         if let Some(running) = &self.running {
             return running.data_key != data_key;
         }
+        if self.is_cancelled(arguments) {
+            return false;
+        }
         match &self.found {
             None => true,
             Some(found) => {
@@ -135,6 +144,10 @@ impl Checks {
                 found.data_key != data_key || (failed && found.arguments != arguments)
             }
         }
+    }
+
+    fn is_cancelled(&self, arguments: &[String]) -> bool {
+        self.cancelled.as_deref() == Some(arguments)
     }
 
     /// Starts a check in place of one that runs.
@@ -155,6 +168,7 @@ impl Checks {
         }
         let (config, of_thread) = (draft.config.clone(), Arc::clone(&is_cancelled));
         self.running = None; // ends the one before
+        self.cancelled = None;
         let thread = std::thread::Builder::new()
             .name("preflight".into())
             .spawn(move || {
@@ -176,9 +190,11 @@ impl Checks {
         Ok(())
     }
 
-    /// Ends a check that runs.
-    pub fn cancel(&mut self) {
-        self.running = None;
+    /// Ends a check that runs. None starts by itself until the draft is another.
+    pub fn cancel(&mut self, draft: &FineTune) {
+        if self.running.take().is_some() {
+            self.cancelled = Some(draft.arguments());
+        }
     }
 
     /// Ends a check that runs and waits until its process is gone; for the end of the program, not for a frame.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::{Config, preset};
-use crate::document::shell;
+use crate::structures::shell;
 
 pub use crate::config::PRESETS;
 
@@ -178,14 +178,10 @@ impl FineTune {
             option(&mut words, "--device", &self.device);
         }
         for (old, new) in &self.renames {
-            option(
-                &mut words,
-                "--rename",
-                &format!("{}={}", old.trim(), new.trim()),
-            );
+            option_of_name(&mut words, "--rename", format!("{old}={new}"));
         }
         for name in &self.drops {
-            option(&mut words, "--drop-class", name);
+            option_of_name(&mut words, "--drop-class", name.clone());
         }
         if self.beginning == Beginning::Checkpoint {
             option(
@@ -388,6 +384,15 @@ fn option(words: &mut Vec<String>, name: &str, value: &str) {
     }
 }
 
+/// An option with a class name: to the letter, since spaces around it belong to it.
+fn option_of_name(words: &mut Vec<String>, name: &str, value: String) {
+    match value.starts_with('-') {
+        // Else it would be taken for another option.
+        true => words.push(format!("{name}={value}")),
+        false => words.extend([name.to_owned(), value]),
+    }
+}
+
 /// The learning rate of the linear scaling rule for updates of so many images.
 pub fn scaled_lr(images: usize) -> f64 {
     let (rate, of) = RULE;
@@ -468,6 +473,24 @@ mod tests {
             draft.command_line(),
             r"maskscope train --config tiny --train-data 'my set/train' --val-data val --out runs --brief tools --classes-from-data --device cuda:1 --rename van=car --drop-class 'it'\''s' --set epoch_size=3 --set lr=0.0025 --set 'lr_steps=[2, 3]'"
         );
+    }
+
+    #[test]
+    fn class_names_are_kept_to_the_letter() {
+        let mut draft = draft();
+        draft.renames = vec![(" van".into(), "car ".into()), ("-x".into(), "y".into())];
+        draft.drops = vec!["bolt ".into(), "--all".into()];
+        let words = draft.arguments();
+        let from = words.iter().position(|word| word == "--rename").unwrap();
+        let expected = [
+            "--rename",
+            " van=car ",
+            "--rename=-x=y",
+            "--drop-class",
+            "bolt ",
+            "--drop-class=--all",
+        ];
+        assert_eq!(words[from..from + expected.len()], expected);
     }
 
     #[test]

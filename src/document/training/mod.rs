@@ -23,7 +23,7 @@ pub use crate::jobs::train::records::{
 pub use against::Balance;
 pub use check::{Checks, Found};
 pub use draft::{Beginning, Configured, Field, FineTune, PRESETS, Validation, scaled_lr};
-pub use run::{Condition, Run, RunDetails};
+pub use run::{Condition, Run, RunDetails, RunInputs};
 pub use series::{ApKind, CurveOptions, Over, Quantity, RunSeries};
 
 /// How training processes are started.
@@ -59,6 +59,8 @@ pub struct Launching {
     number: u64,
     /// As lists name it.
     pub label: String,
+    /// The run that goes on.
+    resumes: Option<PathBuf>,
 }
 
 /// See the module's documentation.
@@ -98,6 +100,17 @@ impl Training {
     /// Processes that have no run folder yet.
     pub fn launching(&self) -> &[Launching] {
         &self.launching
+    }
+
+    /// Whether a process was started for this run and has not told its folder yet.
+    pub fn is_resuming(&self, folder: &Path) -> bool {
+        let resumes = |it: &Launching| it.resumes.as_deref() == Some(folder);
+        self.launching.iter().any(resumes)
+    }
+
+    /// Whether this run can go on and no process is on its way to do so.
+    pub fn can_resume(&self, run: &Run) -> bool {
+        run.can_resume() && !self.is_resuming(&run.folder)
     }
 
     /// Folders that cannot be watched, and why.
@@ -141,6 +154,8 @@ impl Training {
             return;
         }
         self.watched = folders.to_vec();
+        self.complaints
+            .retain(|(folder, _)| folders.contains(folder));
         if let Some(worker) = self.worker(wake) {
             worker.ask(Request::Folders(folders.to_vec()));
         }
@@ -172,11 +187,13 @@ impl Training {
             Event::Run {
                 folder,
                 record,
+                inputs,
                 is_alive,
                 is_stopping,
             } => {
                 let run = self.entry(folder);
                 let before = run.condition;
+                (run.inputs, run.is_alive) = (inputs, is_alive);
                 match record {
                     Ok(record) => {
                         run.condition = Condition::of(record.state, is_alive);
@@ -213,7 +230,10 @@ impl Training {
             }
             Event::Folder(folder, complaint) => {
                 self.complaints.retain(|(known, _)| *known != folder);
-                self.complaints.extend(complaint.map(|it| (folder, it)));
+                // It may have been said before the thread heard that the folder is hidden.
+                if self.watched.contains(&folder) {
+                    self.complaints.extend(complaint.map(|it| (folder, it)));
+                }
             }
             Event::Launched(number, run) => {
                 self.launching.retain(|it| it.number != number);

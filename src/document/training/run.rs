@@ -72,6 +72,36 @@ pub struct RunDetails {
     pub files: Vec<(String, u64)>,
 }
 
+/// What a run was made of, as absolute paths. The thread that watches runs says what is there of it: a frame asks no disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunInputs {
+    /// Folder or JSON.
+    pub validation_set: Option<PathBuf>,
+    /// What the weights began with.
+    pub start_checkpoint: Option<PathBuf>,
+}
+
+impl RunInputs {
+    /// As a record names them.
+    pub(super) fn named(record: &RunRecord) -> Self {
+        let absolute = |path: &String| std::path::absolute(path).ok();
+        Self {
+            validation_set: record.val_data.as_ref().and_then(absolute),
+            start_checkpoint: record.start_checkpoint.as_ref().and_then(absolute),
+        }
+    }
+
+    /// Those that are there. Asks the disk: not for a frame.
+    pub(super) fn present(&self) -> Self {
+        let is_there = |path: &PathBuf| path.exists();
+        let is_file = |path: &PathBuf| path.is_file();
+        Self {
+            validation_set: self.validation_set.clone().filter(is_there),
+            start_checkpoint: self.start_checkpoint.clone().filter(is_file),
+        }
+    }
+}
+
 /// A run.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -83,8 +113,12 @@ pub struct Run {
     pub record: Option<RunRecord>,
     /// Why it cannot be read.
     pub damage: Option<String>,
+    /// What is there of its sets and weights.
+    pub inputs: RunInputs,
     /// See `Condition`.
     pub condition: Condition,
+    /// A process holds its lock, whatever its record says.
+    pub is_alive: bool,
     /// It was asked to stop and has not ended yet.
     pub is_stopping: bool,
     /// Its numbers.
@@ -105,7 +139,9 @@ impl Run {
             folder,
             record: None,
             damage: None,
+            inputs: RunInputs::default(),
             condition: Condition::Unreadable,
+            is_alive: false,
             is_stopping: false,
             series: RunSeries::default(),
             refused: 0,
@@ -121,15 +157,13 @@ impl Run {
             self.condition,
             Condition::Stopped | Condition::Interrupted | Condition::Failed
         );
-        ended && self.record.as_ref().is_some_and(has_checkpoint)
+        ended && !self.is_alive && self.record.as_ref().is_some_and(has_checkpoint)
     }
 
-    /// The checkpoint with the highest mask AP; without an evaluation the newest one.
+    /// The checkpoint with the highest mask AP; none before the first evaluation.
     pub fn best_checkpoint(&self) -> Option<PathBuf> {
-        let record = self.record.as_ref()?;
-        let best = record.best.as_ref().map(|best| &best.path);
-        let relative = best.or(record.last_checkpoint.as_ref())?;
-        Some(self.folder.join(relative))
+        let best = self.record.as_ref()?.best.as_ref()?;
+        Some(self.folder.join(&best.path))
     }
 
     /// Highest mask AP so far.
@@ -148,8 +182,7 @@ impl Run {
 
     /// The validation set, where it is there.
     pub fn validation_set(&self) -> Option<&Path> {
-        let set = self.record.as_ref()?.val_data.as_deref()?;
-        Some(Path::new(set)).filter(|path| path.exists())
+        self.inputs.validation_set.as_deref()
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::{Duration, SystemTime};
 
-use super::run::RunDetails;
+use super::run::{RunDetails, RunInputs};
 use crate::document::Wake;
 use crate::jobs::train::launch::{self, LaunchError, Launched};
 use crate::jobs::train::metrics_file::{MetricsPart, MetricsReader};
@@ -50,6 +50,8 @@ pub enum Event {
         folder: PathBuf,
         /// What it says, or why that cannot be read.
         record: Result<Box<RunRecord>, String>,
+        /// What is there of its sets and weights.
+        inputs: RunInputs,
         /// Its process lives.
         is_alive: bool,
         /// It was asked to end.
@@ -123,15 +125,18 @@ struct Watched {
     metrics: MetricsReader,
     metrics_stamp: Option<Stamp>,
     seen: Option<Seen>,
+    /// By the newest record that could be read.
+    named: RunInputs,
     details: Option<RunDetails>,
 }
 
 type Stamp = (SystemTime, u64);
 
 /// What an event told last.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, PartialEq)]
 struct Seen {
     record: Option<Stamp>,
+    inputs: RunInputs,
     is_alive: bool,
     is_stopping: bool,
 }
@@ -187,6 +192,9 @@ impl Watch {
         match request {
             Request::Folders(folders) => {
                 self.folders = folders;
+                // Of a folder that comes back it is told again.
+                self.complaints
+                    .retain(|folder, _| self.folders.contains(folder));
                 self.has_looked = false;
             }
             Request::Select(run) => {
@@ -228,12 +236,16 @@ impl Watch {
 
     /// Looks at everything; true while something trains.
     fn look(&mut self) -> Result<bool, Closed> {
-        self.look_at_children()?;
+        let of_children = self.look_at_children();
         self.list()?;
         let mut is_lively = self.children.iter().any(|child| !child.is_found);
         let folders: Vec<PathBuf> = self.runs.keys().cloned().collect();
         for folder in folders {
             is_lively |= self.look_at_run(&folder)?;
+        }
+        // A run that goes on is alive before its start is over: nobody resumes it in between.
+        for event in of_children {
+            self.tell(event)?;
         }
         if !self.has_looked {
             self.has_looked = true;
@@ -242,10 +254,10 @@ impl Watch {
         Ok(is_lively)
     }
 
-    fn look_at_children(&mut self) -> Result<(), Closed> {
-        let mut children = std::mem::take(&mut self.children);
-        let mut told = Ok(());
-        children.retain_mut(|child| {
+    /// What is to be told of started processes.
+    fn look_at_children(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.children.retain_mut(|child| {
             if child.is_found {
                 return !child.launched.has_ended();
             }
@@ -255,17 +267,16 @@ impl Watch {
                     child.is_found = true;
                     child.launched.forget_record();
                     let run = std::path::absolute(&run).unwrap_or(run);
-                    told = self.tell(Event::Launched(child.number, run));
+                    events.push(Event::Launched(child.number, run));
                     true
                 }
                 Err(error) => {
-                    told = self.tell(Event::LaunchFailed(child.number, error));
+                    events.push(Event::LaunchFailed(child.number, error));
                     false
                 }
             }
         });
-        self.children = children;
-        told
+        events
     }
 
     /// Which runs there are.
@@ -301,6 +312,7 @@ impl Watch {
                 metrics: MetricsReader::new(&run),
                 metrics_stamp: None,
                 seen: None,
+                named: RunInputs::default(),
                 details: None,
             });
         }
@@ -309,28 +321,43 @@ impl Watch {
 
     /// What a run says; true while it lives.
     fn look_at_run(&mut self, folder: &Path) -> Result<bool, Closed> {
-        let seen = Seen {
-            record: stamp(&folder.join(runs::RECORD)),
-            is_alive: runs::is_alive(folder),
-            is_stopping: folder.join(runs::STOP).exists(),
-        };
+        let written = stamp(&folder.join(runs::RECORD));
+        // Before the record is read: it would be the last word of a process that ends between both looks.
+        let is_alive = runs::is_alive(folder);
+        let is_stopping = folder.join(runs::STOP).exists();
         let Some(watched) = self.runs.get_mut(folder) else {
             return Ok(false);
         };
-        let is_new = watched.seen != Some(seen);
+        let mut record = None;
+        if watched.seen.as_ref().is_none_or(|it| it.record != written) {
+            let read = runs::record(folder);
+            if let Ok(read) = &read {
+                watched.named = RunInputs::named(read);
+            }
+            record = Some(read);
+        }
+        let seen = Seen {
+            record: written,
+            inputs: watched.named.present(),
+            is_alive,
+            is_stopping,
+        };
+        let inputs = seen.inputs.clone();
+        let is_new = watched.seen.as_ref() != Some(&seen);
         watched.seen = Some(seen);
         if is_new {
-            let record = runs::record(folder).map(Box::new);
+            let record = record.unwrap_or_else(|| runs::record(folder));
             self.tell(Event::Run {
                 folder: folder.to_owned(),
-                record: record.map_err(|error| error.to_string()),
-                is_alive: seen.is_alive,
-                is_stopping: seen.is_stopping,
+                record: record.map(Box::new).map_err(|error| error.to_string()),
+                inputs,
+                is_alive,
+                is_stopping,
             })?;
         }
         self.read_metrics(folder)?;
         self.read_details(folder)?;
-        Ok(seen.is_alive)
+        Ok(is_alive)
     }
 
     fn read_metrics(&mut self, folder: &Path) -> Result<(), Closed> {

@@ -26,6 +26,7 @@ use crate::coco::write_whole;
 use crate::config::Config;
 use crate::jobs::{JobError, device};
 use crate::model::{Detector, ParameterSet};
+use crate::structures::shell;
 use crate::train::{Optimizer, Schedule};
 
 impl<'w> Session<'w> {
@@ -194,7 +195,8 @@ impl<'w> Session<'w> {
         write_whole(&config_path(&self.folder.path), |out| {
             out.write_all(self.config.to_yaml().as_bytes())
         })?;
-        write("cmd.txt", format!("{}\n", request.command.join(" ")))?;
+        let command = shell::line(request.command.iter().map(String::as_str));
+        write("cmd.txt", format!("{command}\n"))?;
         write("args.txt", format!("{request:#?}\n"))?;
         Ok(())
     }

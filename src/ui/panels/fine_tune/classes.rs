@@ -42,6 +42,15 @@ pub fn classes_ui(ui: &mut Ui, report: &PreflightReport, draft: &mut FineTune) {
         });
 }
 
+/// Draws the changes alone, where the classes are not known: one of them may be why.
+pub fn changes_ui(ui: &mut Ui, draft: &mut FineTune) {
+    if draft.renames.is_empty() && draft.drops.is_empty() {
+        return;
+    }
+    widgets::section(ui, "Changes of classes");
+    changes(ui, draft);
+}
+
 fn class_ui(ui: &mut Ui, class: &ClassCount, most: usize, width: f32, draft: &mut FineTune) {
     let c = theme::colours(ui);
     ui.horizontal(|ui| {

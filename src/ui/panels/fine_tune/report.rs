@@ -37,6 +37,11 @@ pub fn report_ui(ui: &mut Ui, doc: &mut Document, out: &mut CommandQueue) {
         }
         Some(Ok(report)) => {
             findings(ui, &report);
+            if !was_read(&report) {
+                ui.add_space(theme::GRID);
+                classes::changes_ui(ui, doc.draft_mut());
+                return;
+            }
             measures(ui, &report);
             proposals(ui, &report, doc.draft_mut());
             reinitialised(ui, &report);
@@ -97,13 +102,19 @@ fn sign(ui: &mut Ui, icon: &str, colour: Color32, content: impl FnOnce(&mut Ui))
     });
 }
 
+fn has_errors(report: &PreflightReport) -> bool {
+    let mut findings = report.findings.iter();
+    findings.any(|finding| finding.severity == Severity::Error)
+}
+
+/// Whether the check came as far as the sets; else its other numbers are none.
+fn was_read(report: &PreflightReport) -> bool {
+    report.train_images > 0 || !has_errors(report)
+}
+
 fn findings(ui: &mut Ui, report: &PreflightReport) {
     let c = theme::colours(ui);
-    let errors = report.findings.iter();
-    let is_clean = !errors
-        .clone()
-        .any(|finding| finding.severity == Severity::Error);
-    if is_clean {
+    if !has_errors(report) {
         sign(ui, icons::CHECK, c.success, |ui| {
             let text = format!(
                 "{} images to train on, {} to validate",
@@ -142,23 +153,32 @@ fn finding_ui(ui: &mut Ui, finding: &Finding) {
     ui.add_space(2.0);
 }
 
-fn measures(ui: &mut Ui, report: &PreflightReport) {
+fn memory(ui: &mut Ui, report: &PreflightReport) {
     let c = theme::colours(ui);
     let gib = |mib: f64| format!("{:.1}", mib / 1024.0);
-    let fits = report.memory_mib <= report.memory_free_mib;
-    let (icon, colour) = match fits {
+    let (needed, device) = (gib(report.memory_mib), &report.device);
+    // 0: the machine does not tell, so nothing can be said about whether it suffices.
+    let is_known = report.memory_free_mib > 0.0;
+    let (icon, colour) = match report.memory_mib <= report.memory_free_mib {
+        _ if !is_known => (icons::INFO, c.weak),
         true => (icons::CHECK, c.success),
         false => (icons::WARNING, c.warning),
     };
+    let text = match is_known {
+        true => format!(
+            "About {needed} of {} GiB of memory that are free, on {device}",
+            gib(report.memory_free_mib)
+        ),
+        false => format!("About {needed} GiB of memory, on {device}"),
+    };
     sign(ui, icon, colour, |ui| {
-        let text = format!(
-            "About {} of {} GiB of memory that are free, on {}",
-            gib(report.memory_mib),
-            gib(report.memory_free_mib),
-            report.device
-        );
         ui.add(egui::Label::new(text).wrap());
     });
+}
+
+fn measures(ui: &mut Ui, report: &PreflightReport) {
+    let c = theme::colours(ui);
+    memory(ui, report);
     let steps = format!(
         "{} epochs of {} steps",
         thousands(report.epochs),

@@ -1,23 +1,26 @@
 //! Whether a run is to be deleted: its files do not come back.
 
+use std::path::Path;
+
 use egui::{Align, Layout, RichText};
 
 use crate::document::Document;
 use crate::ui::command::{Command, CommandQueue};
-use crate::ui::train_command::{self, TrainCommand};
+use crate::ui::train_command::TrainCommand;
 use crate::ui::view::ViewState;
 use crate::ui::{theme, widgets};
 
 const WIDTH: f32 = 440.0;
 
-/// Draws the question; true when it is answered.
+/// Draws the question about the run of a folder; true when it is answered, or the run is gone.
 pub fn delete_ui(
     ctx: &egui::Context,
     doc: &Document,
     view: &ViewState,
+    folder: &Path,
     out: &mut CommandQueue,
 ) -> bool {
-    let Some(run) = train_command::selected(doc, view) else {
+    let Some(run) = doc.training().run(folder) else {
         return true;
     };
     let modal = widgets::modal(ctx, "delete run", 16);

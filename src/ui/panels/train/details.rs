@@ -4,8 +4,9 @@ use egui::{Align, CollapsingHeader, Layout, RichText, ScrollArea, Ui};
 
 use super::against;
 use super::list::{colour_of, seconds_text, status};
+use crate::document::Document;
 use crate::document::training::{ApKind, Condition, Run, RunRecord};
-use crate::document::{Document, shell};
+use crate::structures::shell;
 use crate::ui::command::{Command, CommandQueue};
 use crate::ui::panels::judged::figure;
 use crate::ui::plot::MISSING;
@@ -16,6 +17,8 @@ use crate::ui::{icons, theme};
 
 /// Height of a line.
 const LINE: f32 = 19.0;
+/// Lines of skipped images on screen; the rest scrolls.
+const SKIPPED: f32 = 8.0;
 
 /// The right side of the workspace.
 pub fn train_right_ui(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQueue) {
@@ -189,14 +192,26 @@ fn data(ui: &mut Ui, record: &RunRecord) {
     if !record.skipped.is_empty() {
         let count = record.skipped.len();
         let title = format!("{} images were skipped", thousands(count));
-        CollapsingHeader::new(title).show(ui, |ui| {
-            for (path, reason) in &record.skipped {
-                let text = RichText::new(format!("{path}: {reason}")).size(theme::SMALL);
-                ui.add(egui::Label::new(text).wrap());
-            }
-        });
+        CollapsingHeader::new(title).show(ui, |ui| skipped(ui, &record.skipped));
     }
     ui.add_space(2.0 * theme::GRID);
+}
+
+/// There may be thousands: only those on screen are laid out, each in one line.
+fn skipped(ui: &mut Ui, images: &[(String, String)]) {
+    ScrollArea::vertical()
+        .id_salt("skipped images")
+        .max_height(SKIPPED * LINE)
+        .auto_shrink([false, true])
+        .show_rows(ui, LINE, images.len(), |ui, rows| {
+            for (path, reason) in images.get(rows).unwrap_or_default() {
+                let text = format!("{path}: {reason}");
+                let small = RichText::new(&text).size(theme::SMALL);
+                let label = egui::Label::new(small).truncate();
+                // As high as a line, whatever the font.
+                ui.horizontal(|ui| ui.add(label).on_hover_text(text));
+            }
+        });
 }
 
 fn command_line(ui: &mut Ui, record: &RunRecord, out: &mut CommandQueue) {
