@@ -118,7 +118,7 @@ fn a_folder_becomes_the_json_of_the_seed() {
 }
 
 #[test]
-fn the_images_of_a_set_are_run_in_its_order() {
+fn of_a_set_its_images_alone_are_run() {
     let home = tempfile::tempdir().unwrap();
     let photos = photos(home.path(), 3);
     let names = ["002.png", "000.png"];

@@ -26,8 +26,8 @@ fn filter_axis(g: [[f64; FILTERS]; 3]) -> [[f64; FILTERS]; PATCH] {
     const CB: f64 = 1.0 / (2.0 * B2 * (B2 - A2));
     const C0: f64 = 1.0 / (A2 * B2);
     let mut u = [[0.0; FILTERS]; PATCH];
-    for at in 0..FILTERS {
-        let [g0, g1, g2] = [g[0][at], g[1][at], g[2][at]];
+    let [g0, g1, g2] = g;
+    for (at, ((g0, g1), g2)) in g0.into_iter().zip(g1).zip(g2).enumerate() {
         let (even_a, odd_a) = (CA * g0 + CA * A2 * g2, CA * A * g1);
         let (even_b, odd_b) = (CB * g0 + CB * B2 * g2, CB * B * g1);
         u[0][at] = C0 * g0;
@@ -48,8 +48,9 @@ fn filter_axis(g: [[f64; FILTERS]; 3]) -> [[f64; FILTERS]; PATCH] {
 pub(super) unsafe fn filters(taps: &[[f32; FILTERS]; 9], to: *mut f32, stride: usize) {
     let wide = |tap: usize| taps[tap].map(f64::from);
     let columns: [_; 3] = std::array::from_fn(|x| filter_axis([wide(x), wide(3 + x), wide(6 + x)]));
-    for y in 0..PATCH {
-        let row = filter_axis([columns[0][y], columns[1][y], columns[2][y]]);
+    let [first, second, third] = columns;
+    for (y, ((g0, g1), g2)) in first.into_iter().zip(second).zip(third).enumerate() {
+        let row = filter_axis([g0, g1, g2]);
         for (x, u) in row.into_iter().enumerate() {
             // SAFETY: as promised.
             unsafe {

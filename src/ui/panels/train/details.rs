@@ -190,8 +190,16 @@ fn data(ui: &mut Ui, record: &RunRecord) {
     let start = start.unwrap_or_else(|| "nothing".into());
     row(ui, "began with", &start);
     if !record.skipped.is_empty() {
-        let count = record.skipped.len();
-        let title = format!("{} images were skipped", thousands(count));
+        // The list ends somewhere; records of older builds have no count.
+        let count = record.skipped_count.max(record.skipped.len());
+        let title = match count - record.skipped.len() {
+            0 => format!("{} images were skipped", thousands(count)),
+            more => format!(
+                "{} images were skipped, {} of them in the log alone",
+                thousands(count),
+                thousands(more)
+            ),
+        };
         CollapsingHeader::new(title).show(ui, |ui| skipped(ui, &record.skipped));
     }
     ui.add_space(2.0 * theme::GRID);
