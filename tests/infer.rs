@@ -135,10 +135,9 @@ fn of_a_set_its_images_alone_are_run() {
     let done = run(&mut infer(&set, &output));
     assert!(done.status.success(), "{}", text(&done.stderr));
     let found: Vec<_> = json(&output).as_object().unwrap().keys().cloned().collect();
-    assert_eq!(
-        found,
-        names.map(|name| photos.join(name).display().to_string())
-    );
+    // The file is in name order, as always.
+    let expected = ["000.png", "002.png"].map(|name| photos.join(name).display().to_string());
+    assert_eq!(found, expected);
     std::fs::write(&set, "{").unwrap();
     let done = run(&mut infer(&set, &output));
     assert!(!done.status.success() && text(&done.stderr).contains("labels.json"));

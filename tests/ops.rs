@@ -110,14 +110,20 @@ impl Place {
 
     /// Every device of this machine, one more time with arrays so small that channels are taken apart.
     fn all() -> Vec<Self> {
-        let mut all = vec![Self::Cpu];
-        #[cfg(feature = "gpu")]
-        if let Some(compute) = adapter() {
-            all.push(Self::Adapter(compute.into()));
-            let small = adapter().unwrap().with_most_values(40_000);
-            all.push(Self::Adapter(small.into()));
-        }
-        all
+        std::iter::once(Self::Cpu).chain(Self::adapters()).collect()
+    }
+
+    #[cfg(feature = "gpu")]
+    fn adapters() -> Vec<Self> {
+        let whole = adapter();
+        let small = adapter().map(|compute| compute.with_most_values(40_000));
+        let found = whole.into_iter().chain(small);
+        found.map(|compute| Self::Adapter(compute.into())).collect()
+    }
+
+    #[cfg(not(feature = "gpu"))]
+    fn adapters() -> Vec<Self> {
+        Vec::new()
     }
 }
 

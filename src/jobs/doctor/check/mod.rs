@@ -82,7 +82,7 @@ pub fn check(
         checks.on_device(name, device, request)?;
     }
     #[cfg(feature = "gpu")]
-    if request.device.is_empty() {
+    if is_any(&request.device) {
         match crate::ops::compute::Compute::open() {
             Ok(compute) => {
                 let compute = std::sync::Arc::new(compute);
@@ -102,8 +102,12 @@ pub fn check(
     })
 }
 
+fn is_any(asked: &str) -> bool {
+    asked.is_empty() || asked == "auto"
+}
+
 fn devices(asked: &str, missing: &mut Vec<String>) -> Result<Vec<(String, Device)>, JobError> {
-    if !asked.is_empty() && asked != "auto" {
+    if !is_any(asked) {
         return Ok(vec![(asked.to_owned(), device::choose(asked)?)]);
     }
     let mut devices = vec![("cpu".to_owned(), Device::Cpu)];
