@@ -218,6 +218,25 @@ mod tests {
     }
 
     #[test]
+    fn predictions_of_a_model_that_found_nothing_are_some() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut doc, go) = half_open(folder.path(), true);
+        let nothing = folder.path().join("nothing");
+        for kind in ["bbox", "segm"] {
+            std::fs::write(nothing.with_extension(format!("{kind}.json")), "[]").unwrap();
+        }
+        let results = folder.path().join("results.json");
+        std::fs::write(&results, RESULTS).unwrap();
+        doc.attach_predictions(&nothing, Side::A);
+        doc.attach_predictions(&results, Side::B);
+        go.send(()).unwrap();
+        let errors = until(&mut doc, |doc| !doc.is_busy());
+        assert!(errors.is_empty(), "{errors:?}");
+        assert!(doc.has_truth() && doc.second().is_some());
+        assert_eq!(doc.images()[1].detections().unwrap().len(), 0);
+    }
+
+    #[test]
     fn a_set_that_breaks_off_is_closed_again() {
         let folder = tempfile::tempdir().unwrap();
         let (mut doc, go) = half_open(folder.path(), false);

@@ -53,6 +53,14 @@ struct Attached {
     notes: Vec<String>,
 }
 
+impl Attached {
+    /// Whether it has predictions, and none of them for an image of the set. A file without any is one of a model that
+    /// found nothing.
+    fn is_of_another_set(&self) -> bool {
+        self.unplaced > 0 && self.images.iter().all(Option::is_none)
+    }
+}
+
 /// The first names and how many more there are.
 fn some_of(names: &[String]) -> String {
     const SHOWN: usize = 5;
@@ -220,10 +228,10 @@ impl Document {
         };
         match result {
             // Of another set: it is opened on its own.
-            Ok(attached) if attached.images.iter().all(Option::is_none) && side == Side::A => {
+            Ok(attached) if attached.is_of_another_set() && side == Side::A => {
                 self.open(&path);
             }
-            Ok(attached) if attached.images.iter().all(Option::is_none) => {
+            Ok(attached) if attached.is_of_another_set() => {
                 let text = format!(
                     "{} has predictions for no image of this set",
                     path.display()

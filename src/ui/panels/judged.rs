@@ -131,6 +131,8 @@ pub fn message(ui: &mut Ui, icon: &str, title: &str, body: &str, more: impl FnOn
 const BESIDE: f32 = 1300.0;
 /// Share of the canvas at first.
 const CANVAS: f32 = 0.42;
+/// Share that it keeps.
+const LEAST_CANVAS: f32 = 0.2;
 
 /// Makes room for the canvas beside or below the charts, which get the rest of `ui`.
 pub fn with_canvas<T>(
@@ -148,7 +150,11 @@ pub fn with_canvas<T>(
     };
     panel
         .default_size(length * CANVAS)
-        .size_range(80.0..=(length - least).max(80.0))
+        // What is squeezed in one frame, such as the first of a window, keeps its size: never to nothing.
+        .size_range(
+            (length * LEAST_CANVAS).max(80.0)
+                ..=(length - least).max(length * LEAST_CANVAS).max(80.0),
+        )
         .resizable(true)
         .frame(Frame::new())
         .show(ui, |ui| canvas(ui, of));
