@@ -131,8 +131,6 @@ pub fn message(ui: &mut Ui, icon: &str, title: &str, body: &str, more: impl FnOn
 const BESIDE: f32 = 1300.0;
 /// Share of the canvas at first.
 const CANVAS: f32 = 0.42;
-/// Share that it keeps.
-const LEAST_CANVAS: f32 = 0.2;
 
 /// Makes room for the canvas beside or below the charts, which get the rest of `ui`.
 pub fn with_canvas<T>(
@@ -150,14 +148,14 @@ pub fn with_canvas<T>(
     };
     panel
         .default_size(length * CANVAS)
-        // What is squeezed in one frame, such as the first of a window, keeps its size: never to nothing.
-        .size_range(
-            (length * LEAST_CANVAS).max(80.0)
-                ..=(length - least).max(length * LEAST_CANVAS).max(80.0),
-        )
+        .size_range(80.0..=(length - least).max(80.0))
         .resizable(true)
         .frame(Frame::new())
-        .show(ui, |ui| canvas(ui, of));
+        .show(ui, |ui| {
+            // A panel keeps the size of what it held last: while there is no image, that would be next to nothing.
+            ui.take_available_space();
+            canvas(ui, of);
+        });
     let frame = Frame::new()
         .fill(theme::colours(ui).panel)
         .inner_margin(Margin::same(theme::PADDING));
