@@ -5,8 +5,9 @@ use crate::weights::parameters;
 
 /// Tensors of the size of the weights: themselves, gradients, momentum.
 const COPIES: f64 = 3.0;
-/// Values held for each value of an activation: itself and its gradient on the way back.
-const HELD: f64 = 2.2;
+/// Values held for each value of an activation: itself, its gradient on the way back, what a layer needs meanwhile, blocks that
+/// are larger than asked for. R-50 on one image of 512×512, every stage trained, took 3,140 MiB (`benches/RESULTS.md`).
+const HELD: f64 = 3.2;
 /// Decoder, images ahead, the program itself.
 const BASE_MIB: f64 = 200.0;
 
