@@ -85,6 +85,15 @@ impl Opened {
         Ok(opened)
     }
 
+    /// The tensors as floats under their own names, and the metadata.
+    fn into_weights(self, path: &Path) -> (Weights, BTreeMap<String, String>) {
+        let tensors = self.tensors.into_iter().map(|(name, raw)| {
+            let tensor = (raw.shape().to_vec(), raw.to_f32());
+            (name, tensor)
+        });
+        (Weights::from_memory(path, tensors.collect()), self.metadata)
+    }
+
     fn into_file_tensors(self) -> Vec<FileTensor> {
         self.tensors
             .into_iter()
@@ -131,15 +140,7 @@ pub fn file_tensors(path: &Path) -> Result<Vec<FileTensor>, WeightsError> {
 /// # Errors
 /// A file that cannot be read.
 pub fn load_tensors(path: &Path) -> Result<(Weights, BTreeMap<String, String>), WeightsError> {
-    let opened = Opened::open(path)?;
-    let tensors = opened.tensors.into_iter().map(|(name, raw)| {
-        let tensor = (raw.shape().to_vec(), raw.to_f32());
-        (name, tensor)
-    });
-    Ok((
-        Weights::from_memory(path, tensors.collect()),
-        opened.metadata,
-    ))
+    Opened::open(path).map(|opened| opened.into_weights(path))
 }
 
 /// As `load_tensors`, of bytes in memory; `path` is only named in errors.
@@ -147,12 +148,7 @@ pub fn load_tensors(path: &Path) -> Result<(Weights, BTreeMap<String, String>), 
 /// # Errors
 /// Bytes that cannot be read.
 pub fn load_tensors_of_bytes(path: &Path, bytes: Vec<u8>) -> Result<Weights, WeightsError> {
-    let opened = Opened::of_bytes(path, bytes)?;
-    let tensors = opened.tensors.into_iter().map(|(name, raw)| {
-        let tensor = (raw.shape().to_vec(), raw.to_f32());
-        (name, tensor)
-    });
-    Ok(Weights::from_memory(path, tensors.collect()))
+    Opened::of_bytes(path, bytes).map(|opened| opened.into_weights(path).0)
 }
 
 /// As `file_tensors`, of bytes in memory; `path` is only named in errors.
