@@ -3,7 +3,7 @@
 //! Each stage of a head starts from the stored input of that stage, so that its own deviation shows; `pipeline` runs from
 //! the input tensor and from the picture to the end.
 
-mod case;
+pub(crate) mod case;
 mod edges;
 mod formats;
 mod full;

@@ -24,6 +24,8 @@ mod filter_ui;
 mod golden;
 mod images;
 mod infer;
+#[cfg(target_os = "linux")]
+mod kernels;
 mod ops;
 #[cfg(feature = "gui")]
 mod panels;

@@ -90,6 +90,9 @@ enum Place {
     Cpu,
     #[cfg(feature = "gpu")]
     Adapter(std::sync::Arc<maskscope::ops::compute::Compute>),
+    /// The bodies of the CUDA kernels.
+    #[cfg(target_os = "linux")]
+    Kernels,
 }
 
 impl Place {
@@ -105,12 +108,30 @@ impl Place {
             Self::Adapter(compute) => {
                 maskscope::ops::roi_align::roi_align_on(compute, map, rois, align)
             }
+            #[cfg(target_os = "linux")]
+            Self::Kernels => {
+                let host = crate::kernels::Host::get().unwrap();
+                crate::kernels::OnHost { host, align }.run(map, rois)
+            }
         }
     }
 
     /// Every device of this machine, one more time with arrays so small that channels are taken apart.
     fn all() -> Vec<Self> {
-        std::iter::once(Self::Cpu).chain(Self::adapters()).collect()
+        std::iter::once(Self::Cpu)
+            .chain(Self::adapters())
+            .chain(Self::kernels())
+            .collect()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn kernels() -> Option<Self> {
+        crate::kernels::Host::get().map(|_| Self::Kernels)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn kernels() -> Option<Self> {
+        None
     }
 
     #[cfg(feature = "gpu")]
@@ -254,7 +275,8 @@ fn check_roi_align_refuses(place: &Place) {
 
 #[test]
 fn roi_align_refuses_broken_rois() {
-    for place in Place::all() {
+    // Kernels cannot refuse: see `kernels::roi_align`.
+    for place in std::iter::once(Place::Cpu).chain(Place::adapters()) {
         check_roi_align_refuses(&place);
     }
 }
@@ -412,6 +434,41 @@ fn golden_batched_nms() {
         let groups = golden.indices(name, "ids");
         let got = batched_nms(&boxes, golden.floats(name, "scores"), &groups, threshold);
         assert_eq!(got, golden.indices(name, "keep_ties_by_index"), "{name}");
+    });
+}
+
+/// Every case of suppression with groups, and without (one group), for the kernels.
+pub fn each_nms_case(mut check: impl FnMut(&str, &[BoxXyxy], &[f32], &[usize], f32)) {
+    for op in ["nms", "batched_nms"] {
+        let golden = Golden::read(op);
+        golden.each(|name, case| {
+            let threshold = case["iou_threshold"].as_f64().unwrap() as f32;
+            let boxes = golden.boxes(name, "boxes");
+            let groups = match op {
+                "nms" => vec![0; boxes.len()],
+                _ => golden.indices(name, "ids"),
+            };
+            check(
+                name,
+                &boxes,
+                golden.floats(name, "scores"),
+                &groups,
+                threshold,
+            );
+        });
+    }
+}
+
+/// Image, boxes and the probabilities of their masks of every case, for the kernels.
+pub fn each_paste_case(mut check: impl FnMut(Size, &[BoxXyxy], &[f32])) {
+    let golden = Golden::read("paste");
+    golden.each(|name, case| {
+        let image = Size::new(number(&case["width"]), number(&case["height"]));
+        check(
+            image,
+            &golden.boxes(name, "boxes"),
+            golden.floats(name, "probs"),
+        );
     });
 }
 

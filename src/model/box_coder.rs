@@ -28,6 +28,12 @@ impl BoxCoder {
         }
     }
 
+    /// Means, standard deviations and the limit of dw and dh, as kernels take them.
+    pub fn numbers(&self) -> [f32; 9] {
+        let ([a, b, c, d], [e, f, g, h]) = (self.means, self.stds);
+        [a, b, c, d, e, f, g, h, self.max_log_ratio]
+    }
+
     /// `reference` moved and scaled by the deltas; not clipped.
     pub fn decode(&self, reference: BoxXyxy, deltas: Deltas) -> BoxXyxy {
         let [dx, dy, dw, dh]: Deltas =

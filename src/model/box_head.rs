@@ -2,7 +2,7 @@
 //!
 //! Axes: R proposals, F channels, C foreground classes; the background is the last class column.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::ModelError;
 use super::box_coder::{BoxCoder, Deltas};
@@ -11,6 +11,7 @@ use super::pooler::{ImageRoi, RoiPooler};
 use super::rpn::Proposals;
 use crate::config::{Config, Dialect, TestRcnn};
 use crate::ops::conv2d::{Activation, Linear};
+use crate::ops::kernels::{Launcher, boxes as device_boxes};
 use crate::ops::nms::batched_nms;
 use crate::structures::{BoxXyxy, ImageTransform};
 
@@ -97,8 +98,8 @@ impl BoxHead {
             x = layer.forward(&x)?;
         }
         Ok(BoxOutputs {
-            logits: self.cls.forward(&x)?,
-            deltas: self.reg.forward(&x)?,
+            logits: self.cls.forward(&x)?.to_dtype(DType::F32)?,
+            deltas: self.reg.forward(&x)?.to_dtype(DType::F32)?,
         })
     }
 
@@ -117,6 +118,10 @@ impl BoxHead {
             .map(|(image, (proposals, transform))| {
                 let roi = |&bbox| ImageRoi { image, bbox };
                 let rois: Vec<ImageRoi> = proposals.boxes.iter().map(roi).collect();
+                #[cfg(feature = "cuda")]
+                if let Some(found) = self.detect_on_cuda(pyramid, proposals, &rois, transform)? {
+                    return Ok(found);
+                }
                 let mut candidates = Candidates::default();
                 for rois in rois.chunks(CHUNK) {
                     let outputs = self.forward(&self.pooler.pool(pyramid, rois)?)?;
@@ -125,6 +130,29 @@ impl BoxHead {
                 Ok(candidates.select(&self.selection))
             })
             .collect()
+    }
+
+    /// All of it on the device; none where the image is not on one, or has too much for the kernels.
+    #[cfg(feature = "cuda")]
+    fn detect_on_cuda(
+        &self,
+        pyramid: &[Tensor],
+        proposals: &Proposals,
+        rois: &[ImageRoi],
+        transform: &ImageTransform,
+    ) -> Result<Option<Vec<DetectedBox>>, ModelError> {
+        let is_on_cuda = pyramid.iter().all(|level| level.device().is_cuda());
+        if !is_on_cuda || rois.is_empty() || rois.len() > CHUNK {
+            return Ok(None);
+        }
+        let outputs = self.forward(&self.pooler.pool(pyramid, rois)?)?;
+        let tensors = [&outputs.logits, &outputs.deltas];
+        crate::ops::cuda::read(&tensors, "detections", |on, words| match words {
+            [logits, deltas] => {
+                Ok(self.select_on(on, (logits, deltas), &proposals.boxes, transform))
+            }
+            _ => Ok(Ok(None)),
+        })?
     }
 
     /// Detections from the outputs for `proposals` of one image, best first.
@@ -142,6 +170,50 @@ impl BoxHead {
         let mut candidates = Candidates::default();
         self.collect(outputs, &rois, transform, &mut candidates)?;
         Ok(candidates.select(&self.selection))
+    }
+
+    /// As `select`, of outputs on a device by its kernels, logits (R,C+1) with deltas (R,4C); none where more pairs of RoI
+    /// and class pass the threshold than the kernels hold.
+    ///
+    /// # Errors
+    /// NaN or infinite outputs; the launcher's.
+    pub fn select_on<L: Launcher>(
+        &self,
+        on: &L,
+        (logits, deltas): (&L::Buffer, &L::Buffer),
+        proposals: &[BoxXyxy],
+        transform: &ImageTransform,
+    ) -> Result<Option<Vec<DetectedBox>>, ModelError> {
+        let outputs = device_boxes::BoxOutputs {
+            logits,
+            deltas,
+            classes: self.classes,
+            agnostic: self.class_agnostic,
+        };
+        let size = transform.resized;
+        let rules = device_boxes::DetectionRules {
+            score_threshold: self.selection.score_thr as f32,
+            iou_threshold: self.selection.iou_threshold as f32,
+            max_per_img: self.selection.max_per_img,
+            limit: match self.dialect {
+                Dialect::Mindspore => None,
+                Dialect::Mmdet => Some((size.width as f32, size.height as f32)),
+            },
+        };
+        let coder = self.coder.numbers();
+        let kept = device_boxes::detections(on, outputs, proposals, &coder, &rules)?;
+        let Some(kept) = kept else { return Ok(None) };
+        if kept.iter().any(|kept| kept.score.is_nan()) {
+            return Err(ModelError::Nan {
+                stage: "box scores or boxes",
+            });
+        }
+        let detected = kept.into_iter().map(|kept| DetectedBox {
+            bbox: kept.bbox,
+            label: kept.label,
+            score: kept.score,
+        });
+        Ok(Some(detected.collect()))
     }
 
     /// Every class of every RoI with a score above the threshold, in the order (r·C + c).

@@ -2,7 +2,7 @@
 //!
 //! Axes: R detections, F channels of the pyramid, M of the head, C foreground classes; S = 28 rows and columns.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::ModelError;
 use super::params::{ConvShape, Params};
@@ -63,7 +63,8 @@ impl MaskHead {
         for conv in &self.convs {
             x = conv.forward(&x)?;
         }
-        let x = self.upsample.forward(&x)?; // (R,M,28,28)
+        // (R,M,28,28); the last layer has its weights in f32
+        let x = self.upsample.forward(&x)?.to_dtype(DType::F32)?;
         let (r, channels, height, width) = x.dims4()?;
         // A row of the last layer each: (C,M,1,1) -> (R,M,1,1) -> (R,1,M)
         let rows = self.logit_rows.index_select(labels, 0)?;

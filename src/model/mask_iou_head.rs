@@ -2,7 +2,7 @@
 //!
 //! Axes: R detections, F channels of the pyramid, Q of the head, C foreground classes.
 
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Tensor};
 
 use super::ModelError;
 use super::params::{ConvShape, Params};
@@ -69,7 +69,7 @@ impl MaskIouHead {
         for layer in &self.hidden {
             x = layer.forward(&x)?;
         }
-        Ok(self.output.forward(&x)?)
+        Ok(self.output.forward(&x)?.to_dtype(DType::F32)?)
     }
 
     /// As `forward`, for the class of each RoI only: labels (R) -> (R).

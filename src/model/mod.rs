@@ -20,7 +20,7 @@ use candle_core::{Device, Tensor};
 
 use crate::config::{Config, Dialect, Proposals as ProposalRules, TestRcnn};
 use crate::ops::sigmoid_tensor;
-use crate::structures::{Detection, ImageTransform};
+use crate::structures::{Detection, ImageTransform, Precision};
 use crate::weights::{IouHead, LoadedCheckpoint, WeightsError};
 use box_head::{BoxHead, DetectedBox};
 use fpn::Fpn;
@@ -100,14 +100,26 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// Builds the network of `checkpoint.config` from its weights on `device`.
+    /// Builds the network of `checkpoint.config` from its weights on `device`, in float32.
     ///
     /// # Errors
     /// A missing, misshapen or damaged weight.
     pub fn new(checkpoint: &LoadedCheckpoint, device: &Device) -> Result<Self, ModelError> {
+        Self::in_precision(checkpoint, device, Precision::Float32)
+    }
+
+    /// As `new`, with products of another precision where the device has it: CUDA alone.
+    ///
+    /// # Errors
+    /// A missing, misshapen or damaged weight.
+    pub fn in_precision(
+        checkpoint: &LoadedCheckpoint,
+        device: &Device,
+        precision: Precision,
+    ) -> Result<Self, ModelError> {
         let config = &checkpoint.config;
         let params = &Params {
-            source: Source::Checkpoint(&checkpoint.weights, device),
+            source: Source::Checkpoint(&checkpoint.weights, device, precision),
             sums: params::sums(config.neck.fpn.out_channels),
         };
         Self::build(params, config, checkpoint.dialect, checkpoint.iou_head)
@@ -173,9 +185,16 @@ impl Detector {
         let masked = self.masks(&pyramid, &boxes)?;
         let threshold = self.selection.mask_thr_binary as f32;
         let images = masked.iter().zip(&input.transforms);
-        Ok(images
-            .map(|(found, transform)| to_image(found, transform, threshold))
-            .collect())
+        images
+            .map(|(found, transform)| match input.images.device() {
+                #[cfg(feature = "cuda")]
+                Device::Cuda(device) => {
+                    let on = crate::ops::cuda::Cuda(device);
+                    Ok(postprocess::to_image_on(&on, found, transform, threshold)?)
+                }
+                _ => Ok(to_image(found, transform, threshold)),
+            })
+            .collect()
     }
 
     /// Pyramid levels and the boxes of each image -> the same boxes with mask and predicted mask IoU.

@@ -8,6 +8,7 @@ use candle_core::{Device, Tensor, Var};
 use super::ModelError;
 use crate::config::Config;
 use crate::ops::{GradientTap, tapped};
+use crate::structures::Precision;
 use crate::weights::{Kind, Parameter, Weights, WeightsError, parameters};
 
 /// Every tensor of the model under its canonical name, in memory of its own that updates change in place.
@@ -18,6 +19,7 @@ pub struct ParameterSet {
     order: Vec<String>,
     norm: NormMode,
     device: Device,
+    precision: Precision,
     tap: Option<GradientTap>,
 }
 
@@ -59,6 +61,7 @@ impl ParameterSet {
                 NormMode::Batch
             },
             device: device.clone(),
+            precision: Precision::Float32,
             tap: None,
         };
         for parameter in parameters(config) {
@@ -74,6 +77,17 @@ impl ParameterSet {
             set.all.insert(name, entry);
         }
         Ok(set)
+    }
+
+    /// The same tensors in layers that multiply in `precision`; the tensors stay float32.
+    #[must_use]
+    pub fn in_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    pub(super) fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Name and variable of what an optimiser updates, in the order of the network.

@@ -9,6 +9,7 @@ use super::ModelError;
 use super::conv_norm::{BatchNormLayer, ConvNorm};
 use super::parameters::ParameterSet;
 use crate::ops::conv2d::{Activation, Conv2d, Deconv2x2, Linear, Sums};
+use crate::structures::Precision;
 use crate::weights::Weights;
 
 const BATCH_NORM_EPSILON: f64 = 1e-5; // mmdetection and MindSpore
@@ -55,7 +56,7 @@ pub(super) fn padding(kernel: usize) -> usize {
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
     /// A checkpoint: nothing changes any more.
-    Checkpoint(&'a Weights, &'a Device),
+    Checkpoint(&'a Weights, &'a Device, Precision),
     /// Tensors in training, shared with the optimiser.
     Training(&'a ParameterSet),
 }
@@ -164,7 +165,8 @@ impl Params<'_> {
     ) -> Result<Linear, ModelError> {
         let weight = self.tensor(&format!("{name}.weight"), &[outputs, inputs])?;
         let bias = self.tensor(&format!("{name}.bias"), &[outputs])?;
-        Ok(Linear::new(weight, bias, activation)?.with_sums(self.sums)?)
+        let layer = Linear::new(weight, bias, activation)?.with_sums(self.sums)?;
+        Ok(layer.with_precision(self.precision())?)
     }
 
     /// A 2×2 deconvolution with `{name}.weight` (I,O,2,2) and `{name}.bias` (O).
@@ -177,7 +179,8 @@ impl Params<'_> {
     ) -> Result<Deconv2x2, ModelError> {
         let weight = self.tensor(&format!("{name}.weight"), &[inputs, outputs, 2, 2])?;
         let bias = self.tensor(&format!("{name}.bias"), &[outputs])?;
-        Ok(Deconv2x2::new(weight, bias, activation)?.with_sums(self.sums)?)
+        let layer = Deconv2x2::new(weight, bias, activation)?.with_sums(self.sums)?;
+        Ok(layer.with_precision(self.precision())?)
     }
 
     /// One tensor on the device.
@@ -193,8 +196,15 @@ impl Params<'_> {
 
     fn device(&self) -> &Device {
         match self.source {
-            Source::Checkpoint(_, device) => device,
+            Source::Checkpoint(_, device, _) => device,
             Source::Training(set) => set.device(),
+        }
+    }
+
+    fn precision(&self) -> Precision {
+        match self.source {
+            Source::Checkpoint(_, _, precision) => precision,
+            Source::Training(set) => set.precision(),
         }
     }
 
@@ -207,12 +217,14 @@ impl Params<'_> {
     ) -> Result<Conv2d, ModelError> {
         let padding = padding(shape.kernel);
         let conv = Conv2d::new(weight, bias, shape.stride, padding, activation)?;
-        Ok(conv.with_sums(self.sums)?)
+        Ok(conv
+            .with_sums(self.sums)?
+            .with_precision(self.precision())?)
     }
 
     fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
         let values = match self.source {
-            Source::Checkpoint(weights, _) => weights.values(name, shape)?,
+            Source::Checkpoint(weights, ..) => weights.values(name, shape)?,
             Source::Training(set) => set.tensor(name, shape)?.flatten_all()?.to_vec1()?,
         };
         if values.iter().all(|value| value.is_finite()) {

@@ -5,8 +5,10 @@
 use rayon::prelude::*;
 
 use super::box_head::DetectedBox;
+use crate::ops::kernels::paste::{MOST_SIDE, paste};
+use crate::ops::kernels::{Launcher, bits};
 use crate::ops::paste::paste_rle;
-use crate::structures::{Detection, ImageTransform, MaskQuality};
+use crate::structures::{BoxXyxy, Detection, ImageTransform, MaskQuality, Rle};
 
 /// Thresholds of the stability estimate.
 const STRICT: f32 = 0.55;
@@ -35,14 +37,56 @@ pub fn to_image(
         .collect()
 }
 
+/// As `to_image`, with the masks pasted by the kernels of a device; on the processor where they are too large for those.
+///
+/// # Errors
+/// The launcher's.
+pub fn to_image_on<L: Launcher>(
+    on: &L,
+    found: &[MaskedBox],
+    transform: &ImageTransform,
+    mask_threshold: f32,
+) -> candle_core::Result<Vec<Detection>> {
+    let cells = found.first().map_or(0, |masked| masked.mask.len());
+    let side = cells.isqrt();
+    if side > MOST_SIDE || found.iter().any(|masked| masked.mask.len() != side * side) {
+        return Ok(to_image(found, transform, mask_threshold));
+    }
+    let boxes: Vec<BoxXyxy> = found
+        .iter()
+        .map(|masked| paste_box(masked, transform))
+        .collect();
+    let probabilities = found.iter().flat_map(|masked| masked.mask.iter().copied());
+    let masks = on.upload(&bits(probabilities))?;
+    let pasted = paste(on, &masks, side, &boxes, transform.image, mask_threshold)?;
+    let each = found.iter().zip(pasted);
+    Ok(each
+        .map(|(masked, mask)| detection(masked, transform, mask, mask_threshold))
+        .collect())
+}
+
+/// The mask belongs to the box that its features were taken from, clipped or not.
+fn paste_box(masked: &MaskedBox, image_from_input: &ImageTransform) -> BoxXyxy {
+    image_from_input.image_from_input_unclamped(masked.detected.bbox)
+}
+
 fn image_detection(
     masked: &MaskedBox,
     image_from_input: &ImageTransform,
     mask_threshold: f32,
 ) -> Detection {
+    let bbox = paste_box(masked, image_from_input);
+    let mask = paste_rle(&masked.mask, bbox, image_from_input.image, mask_threshold);
+    detection(masked, image_from_input, mask, mask_threshold)
+}
+
+fn detection(
+    masked: &MaskedBox,
+    image_from_input: &ImageTransform,
+    mask: Rle,
+    mask_threshold: f32,
+) -> Detection {
     let DetectedBox { bbox, label, score } = masked.detected;
-    // The mask belongs to the box that its features were taken from, clipped or not.
-    let paste_box = image_from_input.image_from_input_unclamped(bbox);
     let iou_score = masked.mask_iou.map_or(score, |mask_iou| score * mask_iou);
     Detection {
         bbox: image_from_input.image_from_input(bbox).to_xywh(),
@@ -50,12 +94,7 @@ fn image_detection(
         score: f64::from(score),
         mask_iou: masked.mask_iou.map(f64::from),
         iou_score: f64::from(iou_score),
-        mask: paste_rle(
-            &masked.mask,
-            paste_box,
-            image_from_input.image,
-            mask_threshold,
-        ),
+        mask,
         quality: Some(quality(&masked.mask, mask_threshold)),
     }
 }

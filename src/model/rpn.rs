@@ -2,7 +2,7 @@
 //!
 //! Axes: N images, A anchors a cell, H and W of a level.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::ModelError;
 use super::anchors::LevelAnchors;
@@ -10,6 +10,7 @@ use super::box_coder::BoxCoder;
 use super::params::{ConvShape, Params};
 use crate::config::{self, Dialect};
 use crate::ops::conv2d::{Activation, Conv2d};
+use crate::ops::kernels::{Launcher, boxes as device_boxes};
 use crate::ops::nms::{descending, nms, sorted_by_score};
 use crate::ops::sigmoid;
 use crate::structures::{BoxXyxy, ImageTransform, Size};
@@ -33,6 +34,17 @@ pub struct RpnLevel {
     pub logits: Tensor,
     /// (N,4A,H,W), channel 4a + k with k = dx, dy, dw, dh.
     pub deltas: Tensor,
+}
+
+/// What the head says of one level, in the memory of a device.
+#[derive(Debug)]
+pub struct LevelOn<'a, B> {
+    /// (N,A,H,W), before the sigmoid.
+    pub logits: &'a B,
+    /// (N,4A,H,W)
+    pub deltas: &'a B,
+    /// W and H
+    pub size: Size,
 }
 
 /// Proposals of one image, best first.
@@ -74,8 +86,8 @@ impl RpnHead {
         let level = |map| {
             let hidden = self.conv.forward(map)?;
             Ok(RpnLevel {
-                logits: self.cls.forward(&hidden)?,
-                deltas: self.reg.forward(&hidden)?,
+                logits: self.cls.forward(&hidden)?.to_dtype(DType::F32)?,
+                deltas: self.reg.forward(&hidden)?.to_dtype(DType::F32)?,
             })
         };
         pyramid.iter().map(level).collect()
@@ -91,6 +103,13 @@ impl RpnHead {
         transforms: &[ImageTransform],
         config: &config::Proposals,
     ) -> Result<Vec<Proposals>, ModelError> {
+        #[cfg(feature = "cuda")]
+        if let Some(level) = levels.first()
+            && level.logits.device().is_cuda()
+            && self.device_rules(config).fit()
+        {
+            return self.propose_on_cuda(levels, transforms, config);
+        }
         let mut images = vec![Proposals::default(); transforms.len()];
         for (level, anchors) in levels.iter().zip(&self.anchors) {
             let (_, _, height, width) = level.logits.dims4()?;
@@ -117,16 +136,93 @@ impl RpnHead {
             .collect())
     }
 
+    /// As `propose`, of outputs on a device by its kernels: the boxes alone come to the host. `levels` are as many as
+    /// `anchors`, on maps of the given height and width, logits (N,A,H,W) with deltas (N,4A,H,W).
+    ///
+    /// # Errors
+    /// NaN or infinite outputs; more candidates than the kernels hold; the launcher's.
+    pub fn propose_on<L: Launcher>(
+        &self,
+        on: &L,
+        levels: &[LevelOn<'_, L::Buffer>],
+        transforms: &[ImageTransform],
+        config: &config::Proposals,
+    ) -> Result<Vec<Proposals>, ModelError> {
+        let pairs = levels.iter().zip(&self.anchors);
+        let levels: Vec<_> = pairs
+            .map(|(level, anchors)| device_boxes::Level {
+                logits: level.logits,
+                deltas: level.deltas,
+                size: (level.size.height, level.size.width),
+                stride: anchors.stride,
+                base: &anchors.base,
+            })
+            .collect();
+        let limits: Vec<(f32, f32)> = transforms
+            .iter()
+            .map(|transform| self.clip(transform))
+            .map(|size| (size.width as f32, size.height as f32))
+            .collect();
+        let rules = self.device_rules(config);
+        let coder = self.coder.numbers();
+        let images = device_boxes::proposals(on, &levels, &limits, &coder, &rules)?;
+        images.into_iter().map(Proposals::from_kept).collect()
+    }
+
+    #[cfg(feature = "cuda")]
+    fn propose_on_cuda(
+        &self,
+        levels: &[RpnLevel],
+        transforms: &[ImageTransform],
+        config: &config::Proposals,
+    ) -> Result<Vec<Proposals>, ModelError> {
+        let outputs = levels
+            .iter()
+            .flat_map(|level| [&level.logits, &level.deltas]);
+        let outputs: Vec<&Tensor> = outputs.collect();
+        let sizes = levels.iter().map(|level| {
+            let (_, _, height, width) = level.logits.dims4()?;
+            Ok(Size::new(width, height))
+        });
+        let sizes = sizes.collect::<candle_core::Result<Vec<Size>>>()?;
+        crate::ops::cuda::read(&outputs, "proposals", |on, words| {
+            let pairs = words.as_chunks::<2>().0.iter().zip(&sizes);
+            let levels: Vec<_> = pairs
+                .map(|([logits, deltas], &size)| LevelOn {
+                    logits,
+                    deltas,
+                    size,
+                })
+                .collect();
+            Ok(self.propose_on(on, &levels, transforms, config))
+        })?
+    }
+
+    fn device_rules(&self, config: &config::Proposals) -> device_boxes::ProposalRules {
+        device_boxes::ProposalRules {
+            nms_pre: config.nms_pre,
+            max_per_img: config.max_per_img,
+            iou_threshold: config.iou_threshold as f32,
+            min_size: config.min_bbox_size as f32,
+            keeps_equal: self.dialect == Dialect::Mindspore,
+        }
+    }
+
+    /// What boxes are clipped to.
+    fn clip(&self, transform: &ImageTransform) -> Size {
+        match self.dialect {
+            Dialect::Mindspore => transform.padded,
+            Dialect::Mmdet => transform.resized,
+        }
+    }
+
     fn propose_level(
         &self,
         map: &LevelOutput<'_>,
         transform: &ImageTransform,
         config: &config::Proposals,
     ) -> Result<Proposals, ModelError> {
-        let clip = match self.dialect {
-            Dialect::Mindspore => transform.padded,
-            Dialect::Mmdet => transform.resized,
-        };
+        let clip = self.clip(transform);
         let scores = map.scores()?;
         let mut candidates = Proposals::default();
         for index in best_indices(&scores, config.nms_pre) {
@@ -155,6 +251,18 @@ impl RpnHead {
 }
 
 impl Proposals {
+    fn from_kept(kept: Vec<device_boxes::Kept>) -> Result<Self, ModelError> {
+        if kept.iter().any(|kept| kept.score.is_nan()) {
+            return Err(ModelError::Nan {
+                stage: "RPN scores or boxes",
+            });
+        }
+        Ok(Self {
+            boxes: kept.iter().map(|kept| kept.bbox).collect(),
+            scores: kept.iter().map(|kept| kept.score).collect(),
+        })
+    }
+
     fn select(&self, indices: &[usize]) -> Self {
         Self {
             boxes: indices.iter().map(|&index| self.boxes[index]).collect(),

@@ -10,6 +10,9 @@ use rayon::prelude::*;
 use super::conv2d::Activation;
 use super::host;
 
+#[cfg(feature = "cuda")]
+mod on_cuda;
+
 /// Mean and variance of each channel of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchStatistics {
@@ -38,6 +41,10 @@ pub fn batch_statistics(x: &Tensor) -> Result<BatchStatistics> {
     let (plane, count) = (h * w, n * h * w);
     if count == 0 {
         bail!("batch_norm: {:?} holds no values", x.shape());
+    }
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return on_cuda::statistics(x);
     }
     host::with_values(&x.contiguous()?, "batch_norm", |values| {
         let of_channel = |channel: usize| {
@@ -108,6 +115,13 @@ impl BatchNorm {
     fn inverse_deviation(&self, channel: usize) -> f64 {
         1.0 / (self.statistics.variance[channel] + self.epsilon).sqrt()
     }
+
+    /// What a channel is multiplied with, and what is added.
+    fn scale_and_shift(&self, channel: usize, gamma: f32, beta: f32) -> (f32, f32) {
+        let scale = self.inverse_deviation(channel) * f64::from(gamma);
+        let shift = f64::from(beta) - self.statistics.mean[channel] * scale;
+        (scale as f32, shift as f32)
+    }
 }
 
 impl CustomOp3 for BatchNorm {
@@ -141,15 +155,27 @@ impl CustomOp3 for BatchNorm {
             .enumerate()
             .for_each(|(plane, (y, x))| {
                 let channel = plane % c;
-                let scale = self.inverse_deviation(channel) * f64::from(gamma[channel]);
-                let shift = f64::from(beta[channel]) - self.statistics.mean[channel] * scale;
-                let (scale, shift) = (scale as f32, shift as f32);
+                let (scale, shift) = self.scale_and_shift(channel, gamma[channel], beta[channel]);
                 for (y, &x) in y.iter_mut().zip(x) {
                     let value = x * scale + shift;
                     *y = if relu && value < 0.0 { 0.0 } else { value };
                 }
             });
         Ok((CpuStorage::F32(y), x_layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &candle_core::CudaStorage,
+        x_layout: &Layout,
+        gamma: &candle_core::CudaStorage,
+        gamma_layout: &Layout,
+        beta: &candle_core::CudaStorage,
+        beta_layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let parameters = [(gamma, gamma_layout), (beta, beta_layout)];
+        on_cuda::forward(self, (x, x_layout), parameters)
     }
 
     fn bwd(
@@ -164,6 +190,10 @@ impl CustomOp3 for BatchNorm {
             Activation::None => gradient.contiguous()?,
             Activation::Relu => host::behind_relu(gradient, result, self.name())?,
         };
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            return on_cuda::backward(self, x, gamma, &dz);
+        }
         let gamma = gamma.to_vec1::<f32>()?;
         let (c, shape) = (gamma.len(), x.shape().clone());
         let plane = x.dim(2)? * x.dim(3)?;

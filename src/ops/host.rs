@@ -34,6 +34,20 @@ pub(crate) fn with_values<T>(
 /// The gradient where the result of a ReLU is positive, else 0.
 pub(crate) fn behind_relu(gradient: &Tensor, result: &Tensor, op: &str) -> Result<Tensor> {
     const CHUNK: usize = 1 << 14;
+    #[cfg(feature = "cuda")]
+    if gradient.device().is_cuda() {
+        let shape = gradient.shape();
+        return super::cuda::on2(
+            gradient,
+            result,
+            "gradient of ReLU",
+            |on, gradient, result| {
+                let count = shape.elem_count();
+                let masked = super::kernels::dense::relu_backward(on, gradient, result, count)?;
+                Ok((masked, shape.clone()))
+            },
+        );
+    }
     let shape = gradient.shape().clone();
     let gradient = gradient.contiguous()?;
     let masked = with_values(&gradient, op, |gradient| {

@@ -2,7 +2,7 @@
 //!
 //! Axes: N images or RoIs, C channels, H and W.
 
-use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::host;
@@ -26,6 +26,16 @@ impl MaxPool2d {
             .map_or(0, |rest| rest / self.stride + 1)
     }
 
+    #[cfg(feature = "cuda")]
+    fn sizes(&self, planes: usize, input: (usize, usize)) -> super::kernels::dense::Pooled {
+        super::kernels::dense::Pooled {
+            planes,
+            input,
+            output: (self.output_len(input.0), self.output_len(input.1)),
+            pool: *self,
+        }
+    }
+
     /// The part `[start, end)` of an input axis under the window of output `at`.
     fn window(&self, at: usize, input: usize) -> (usize, usize) {
         let start = at * self.stride;
@@ -41,6 +51,9 @@ impl MaxPool2d {
 pub fn max_pool2d(x: &Tensor, pool: MaxPool2d) -> Result<Tensor> {
     if pool.kernel == 0 || pool.stride == 0 {
         bail!("max_pool2d: kernel and stride must be positive, got {pool:?}");
+    }
+    if matches!(x.dtype(), DType::F16 | DType::BF16) {
+        return max_pool2d(&x.to_dtype(DType::F32)?, pool)?.to_dtype(x.dtype());
     }
     x.contiguous()?.apply_op1(pool)
 }
@@ -66,11 +79,35 @@ impl CustomOp1 for MaxPool2d {
         Ok((CpuStorage::F32(output), shape))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &candle_core::CudaStorage,
+        layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let (n, c, height, width) = layout.shape().dims4()?;
+        let sizes = self.sizes(n * c, (height, width));
+        super::cuda::forward1((x, layout), "max_pool2d", |on, x| {
+            let pooled = super::kernels::dense::max_pool(on, x, sizes)?;
+            Ok((pooled, Shape::from((n, c, sizes.output.0, sizes.output.1))))
+        })
+    }
+
     /// The gradient of a window goes to its largest value, the first in reading order among equal ones (as in PyTorch).
     fn bwd(&self, x: &Tensor, _result: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let (_, _, height, width) = x.dims4()?;
         let (_, _, out_height, out_width) = gradient.dims4()?;
         let gradient = gradient.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let sizes = self.sizes(x.dim(0)? * x.dim(1)?, (height, width));
+            let op = "gradient of max_pool2d";
+            let dx = super::cuda::on2(x, &gradient, op, |on, input, gradient| {
+                let dx = super::kernels::dense::max_pool_backward(on, input, gradient, sizes)?;
+                Ok((dx, x.shape().clone()))
+            })?;
+            return Ok(Some(dx));
+        }
         let mut dx = vec![0.0; x.elem_count()];
         if !dx.is_empty() && out_height * out_width > 0 {
             host::with_values(x, self.name(), |x| {

@@ -4,8 +4,11 @@ mod batch_norm;
 #[cfg(feature = "gpu")]
 pub mod compute;
 pub mod conv2d;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 mod gemm;
 mod host;
+pub mod kernels;
 pub mod losses;
 mod max_pool;
 pub mod nms;

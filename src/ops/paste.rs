@@ -192,13 +192,13 @@ fn first_where(band: &Range<usize>, holds: impl Fn(usize) -> bool) -> usize {
 
 /// Collects ascending stretches of column-major pixels as alternating runs.
 #[derive(Default)]
-struct RunBuilder {
+pub(super) struct RunBuilder {
     runs: Vec<u32>,
     end: usize,
 }
 
 impl RunBuilder {
-    fn push(&mut self, pixels: Range<usize>) {
+    pub(super) fn push(&mut self, pixels: Range<usize>) {
         let length = pixels.len() as u32;
         match self.runs.last_mut() {
             Some(run) if pixels.start == self.end => *run += length,
@@ -210,7 +210,7 @@ impl RunBuilder {
         self.end = pixels.end;
     }
 
-    fn finish(mut self, image: Size) -> Rle {
+    pub(super) fn finish(mut self, image: Size) -> Rle {
         let rest = image.pixels() - self.end;
         if rest > 0 || self.runs.is_empty() {
             self.runs.push(rest as u32);

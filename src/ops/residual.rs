@@ -1,18 +1,18 @@
 //! The end of a residual block: sum and ReLU in one pass.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::host;
 
 const CHUNK: usize = 1 << 14;
 
-/// `max(a + b, 0)` of two tensors of one shape, with a gradient for both. On the CPU in f32 in one pass; NaN stays NaN.
+/// `max(a + b, 0)` of two tensors of one shape, with a gradient for both. In f32 in one pass; NaN stays NaN.
 ///
 /// # Errors
 /// Other shapes; a failed tensor operation.
 pub fn add_relu(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if a.device().is_cpu() {
+    if a.dtype() == DType::F32 {
         a.contiguous()?.apply_op2(&b.contiguous()?, AddRelu)
     } else {
         (a + b)?.relu()
@@ -50,6 +50,25 @@ impl CustomOp2 for AddRelu {
                 }
             });
         Ok((CpuStorage::F32(sum), a_layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        a: &candle_core::CudaStorage,
+        a_layout: &Layout,
+        b: &candle_core::CudaStorage,
+        b_layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        if a_layout.shape() != b_layout.shape() {
+            let (a, b) = (a_layout.shape(), b_layout.shape());
+            bail!("add_relu: {a:?} and {b:?} differ");
+        }
+        super::cuda::forward2((a, a_layout), (b, b_layout), "add_relu", |on, a, b| {
+            let shape = a_layout.shape().clone();
+            let sum = super::kernels::dense::add_relu(on, a, b, shape.elem_count())?;
+            Ok((sum, shape))
+        })
     }
 
     fn bwd(

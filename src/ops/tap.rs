@@ -12,9 +12,9 @@ pub type GradientTap = Arc<dyn Fn(&str, &Tensor) -> Result<()> + Send + Sync>;
 /// A copy of `x` whose gradient is told to `tap` on its way to `x`.
 ///
 /// # Errors
-/// A tensor that is not f32 on the CPU.
+/// A tensor that is not contiguous, or on the CPU not f32.
 pub fn tapped(x: &Tensor, name: &str, tap: &GradientTap) -> Result<Tensor> {
-    x.apply_op1(Tap {
+    x.contiguous()?.apply_op1(Tap {
         name: name.into(),
         tap: Arc::clone(tap),
     })
@@ -33,6 +33,16 @@ impl CustomOp1 for Tap {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let values = host::values(x, layout, self.name())?;
         Ok((CpuStorage::F32(values.to_vec()), layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &candle_core::CudaStorage,
+        layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        use candle_core::backend::BackendStorage;
+        Ok((x.try_clone(layout)?, layout.shape().clone()))
     }
 
     fn bwd(&self, _x: &Tensor, _result: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {

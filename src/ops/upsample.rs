@@ -2,10 +2,11 @@
 //!
 //! Axes: N images, C channels, H and W.
 
-use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::host;
+use super::kernels::dense::Enlarged;
 
 /// (N,C,H,W) and (N,C,h,w) -> (N,C,H,W): `fine + up(coarse)`, `coarse` enlarged to the exact size of `fine`.
 /// Source row of row r is `min(⌊r·(h/H)⌋, h−1)` with the ratio in f32; columns alike.
@@ -13,8 +14,27 @@ use super::host;
 /// # Errors
 /// Tensors that are not 4-D and f32, or differ in N or C.
 pub fn add_upsampled(fine: &Tensor, coarse: &Tensor) -> Result<Tensor> {
+    let (kind, narrow) = (fine.dtype(), fine.dtype() != coarse.dtype());
+    if narrow || matches!(kind, DType::F16 | DType::BF16) {
+        let sum = add_upsampled(&fine.to_dtype(DType::F32)?, &coarse.to_dtype(DType::F32)?)?;
+        return sum.to_dtype(kind);
+    }
     fine.contiguous()?
         .apply_op2(&coarse.contiguous()?, AddUpsampled)
+}
+
+/// N·C and both sizes of the two maps.
+fn sizes(fine: &Shape, coarse: &Shape) -> Result<Enlarged> {
+    let (n, c, height, width) = fine.dims4()?;
+    let (coarse_n, coarse_c, coarse_height, coarse_width) = coarse.dims4()?;
+    if (n, c) != (coarse_n, coarse_c) || coarse_height * coarse_width == 0 {
+        bail!("add_upsampled: cannot add {coarse:?} to {fine:?}");
+    }
+    Ok(Enlarged {
+        planes: n * c,
+        fine: (height, width),
+        coarse: (coarse_height, coarse_width),
+    })
 }
 
 struct AddUpsampled;
@@ -31,15 +51,11 @@ impl CustomOp2 for AddUpsampled {
         coarse: &CpuStorage,
         coarse_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (n, c, height, width) = fine_layout.shape().dims4()?;
-        let (coarse_n, coarse_c, coarse_height, coarse_width) = coarse_layout.shape().dims4()?;
-        if (n, c) != (coarse_n, coarse_c) || coarse_height * coarse_width == 0 {
-            bail!(
-                "add_upsampled: cannot add {:?} to {:?}",
-                coarse_layout.shape(),
-                fine_layout.shape()
-            );
-        }
+        let Enlarged {
+            fine: (height, width),
+            coarse: (coarse_height, coarse_width),
+            ..
+        } = sizes(fine_layout.shape(), coarse_layout.shape())?;
         let fine = host::values(fine, fine_layout, self.name())?;
         let coarse = host::values(coarse, coarse_layout, self.name())?;
         let rows = nearest(height, coarse_height);
@@ -55,6 +71,22 @@ impl CustomOp2 for AddUpsampled {
         Ok((CpuStorage::F32(output), fine_layout.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        fine: &candle_core::CudaStorage,
+        fine_layout: &Layout,
+        coarse: &candle_core::CudaStorage,
+        coarse_layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let sizes = sizes(fine_layout.shape(), coarse_layout.shape())?;
+        let (fine, coarse) = ((fine, fine_layout), (coarse, coarse_layout));
+        super::cuda::forward2(fine, coarse, "add_upsampled", |on, fine, coarse| {
+            let sum = super::kernels::dense::add_upsampled(on, fine, coarse, sizes)?;
+            Ok((sum, fine_layout.shape().clone()))
+        })
+    }
+
     /// The sum hands its gradient on to `fine`; a cell of `coarse` gets the sum over the cells it was copied to.
     fn bwd(
         &self,
@@ -64,6 +96,16 @@ impl CustomOp2 for AddUpsampled {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let gradient = gradient.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if gradient.device().is_cuda() {
+            let sizes = sizes(fine.shape(), coarse.shape())?;
+            let op = "gradient of add_upsampled";
+            let of_coarse = super::cuda::on1(&gradient, op, |on, gradient| {
+                let sums = super::kernels::dense::add_upsampled_backward(on, gradient, sizes)?;
+                Ok((sums, coarse.shape().clone()))
+            })?;
+            return Ok((Some(gradient), Some(of_coarse)));
+        }
         let (_, _, height, width) = fine.dims4()?;
         let (_, _, coarse_height, coarse_width) = coarse.dims4()?;
         let rows = nearest(height, coarse_height);
@@ -109,7 +151,6 @@ fn nearest(output: usize, input: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::DType;
 
     #[test]
     fn even_sizes_double() {

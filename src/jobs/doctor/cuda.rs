@@ -126,6 +126,13 @@ fn facts(driver: &Driver, built_in: bool) -> Value {
     json!({"built_in": built_in, "driver": driver.version, "devices": devices, "problem": null})
 }
 
+/// A build for CUDA does not start without the driver's library.
+#[cfg(feature = "cuda")]
+fn is_present() -> bool {
+    true
+}
+
+#[cfg(not(feature = "cuda"))]
 fn is_present() -> bool {
     // SAFETY: loads the driver library, whose initialisation is the driver's own; nothing of it is called.
     unsafe { sys::is_culib_present() }

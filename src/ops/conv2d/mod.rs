@@ -1,7 +1,7 @@
 //! Convolution with bias, residual and ReLU fused: the hot path of the network.
 //!
 //! On the CPU in f32 these layers run on kernels of their own: Winograd for 3×3 of stride 1, panels for the rest, one
-//! micro kernel below both (AVX-512, AVX2 or plain, chosen at run time). Elsewhere they are candle's operations. A layer
+//! micro kernel below both (AVX-512, AVX2 or plain, chosen at run time). On CUDA they are cuDNN's (`cuda`). A layer
 //! made `Sums::F64` adds up in f64 and rounds once, for narrow models whose heads amplify rounding.
 //!
 //! Axes: N images or RoIs, I and O channels, H and W.
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use candle_core::{DType, Result, Tensor};
 
 use crate::ops::add_relu;
+use crate::structures::Precision;
 use op::{Frozen, Kind, Layer, Prepared, Trainable};
 
 mod adjoint;
@@ -19,6 +20,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod backward;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod gather;
 mod kernel;
 mod linear;
@@ -86,6 +89,11 @@ impl Conv2d {
         Ok(Self(self.0.with_sums(sums)?))
     }
 
+    /// The same layer with products of another precision, which the processor does not have.
+    pub fn with_precision(self, precision: Precision) -> Result<Self> {
+        Ok(Self(self.0.with_precision(precision)?))
+    }
+
     /// The same layer with each output channel's weights times `scale` (O) in every pass: a frozen BatchNorm behind a
     /// convolution that is trained.
     pub fn with_scale(mut self, scale: Tensor) -> Result<Self> {
@@ -120,6 +128,11 @@ impl Linear {
         Ok(Self(self.0.with_sums(sums)?))
     }
 
+    /// The same layer with products of another precision, which the processor does not have.
+    pub fn with_precision(self, precision: Precision) -> Result<Self> {
+        Ok(Self(self.0.with_precision(precision)?))
+    }
+
     /// (R,I) -> (R,O), `activation(x·Wᵀ + bias)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.0.forward(x)
@@ -142,6 +155,11 @@ impl Deconv2x2 {
         Ok(Self(self.0.with_sums(sums)?))
     }
 
+    /// The same layer with products of another precision, which the processor does not have.
+    pub fn with_precision(self, precision: Precision) -> Result<Self> {
+        Ok(Self(self.0.with_precision(precision)?))
+    }
+
     /// (R,I,H,W) -> (R,O,2H,2W): `out[o, 2y+i, 2x+j] = b[o] + Σ_c in[c,y,x]·W[c,o,i,j]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.0.forward(x)
@@ -156,6 +174,8 @@ struct Weighted {
     wide: Option<(Tensor, Tensor)>,
     /// (O,1,1,1) times the weight, in training.
     scale: Option<Tensor>,
+    /// Of the products on CUDA; the processor has float32 alone.
+    precision: Precision,
 }
 
 impl Weighted {
@@ -170,7 +190,23 @@ impl Weighted {
             frozen,
             wide: None,
             scale: None,
+            precision: Precision::Float32,
         })
+    }
+
+    /// Weights that no longer change are kept in the type they are multiplied in.
+    fn with_precision(mut self, precision: Precision) -> Result<Self> {
+        self.precision = precision;
+        let dtype = match precision {
+            _ if !self.frozen.weight.device().is_cuda() || self.is_trainable() => return Ok(self),
+            Precision::Float32 | Precision::TensorFloat32 => return Ok(self),
+            Precision::Float16 => DType::F16,
+            Precision::Bfloat16 => DType::BF16,
+        };
+        self.frozen.weight = self.frozen.weight.to_dtype(dtype)?;
+        self.frozen.bias = self.frozen.bias.to_dtype(dtype)?;
+        self.wide = None;
+        Ok(self)
     }
 
     fn with_sums(mut self, sums: Sums) -> Result<Self> {
@@ -186,6 +222,10 @@ impl Weighted {
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let own = &self.frozen;
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() && self.wide.is_none() {
+            return self.on_cuda(x, None);
+        }
         if self.is_trainable() && self.is_fast(x) {
             self.trainable(x, own.layer)
         } else if let Some((weight, bias)) = &self.wide {
@@ -202,6 +242,10 @@ impl Weighted {
 
     fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
         let own = &self.frozen;
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() && self.wide.is_none() {
+            return self.on_cuda(x, Some(residual));
+        }
         if self.is_trainable() && self.is_fast(x) && is_cpu_f32(residual) {
             let layer = Layer {
                 activation: Activation::None,

@@ -11,7 +11,7 @@ mod cpu;
 mod gpu;
 mod taps;
 
-use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::host;
@@ -49,6 +49,8 @@ pub fn roi_align(map: &Tensor, rois: &Tensor, align: RoiAlign) -> Result<Tensor>
     {
         return roi_align_on(&compute, map, rois, align);
     }
+    // Features of two bytes are widened: the sums are in f32 anyway.
+    let map = map.to_dtype(DType::F32)?;
     map.contiguous()?.apply_op2(&rois.contiguous()?, align)
 }
 
@@ -90,6 +92,24 @@ impl CustomOp2 for RoiAlign {
         Ok((CpuStorage::F32(output), shape))
     }
 
+    /// A RoI that cannot be used gives NaN here.
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        map: &candle_core::CudaStorage,
+        map_layout: &Layout,
+        rois: &candle_core::CudaStorage,
+        rois_layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let dims = dims(map_layout.shape(), rois_layout.shape())?;
+        let (map, rois) = ((map, map_layout), (rois, rois_layout));
+        super::cuda::forward2(map, rois, "roi_align", |on, map, rois| {
+            let pooled = super::kernels::roi_align::forward(on, map, rois, dims, *self)?;
+            let shape = (dims.rois, dims.map[1], self.out_height, self.out_width);
+            Ok((pooled, Shape::from(shape)))
+        })
+    }
+
     /// Every cell of a RoI gives its gradient to the cells of the map by their weights, channel by channel and RoI by RoI,
     /// so that the order of sums is always the same.
     fn bwd(
@@ -102,6 +122,16 @@ impl CustomOp2 for RoiAlign {
         let (n, c, height, width) = map.dims4()?;
         let cells = self.out_height * self.out_width;
         let gradient = gradient.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if map.device().is_cuda() {
+            let dims = dims(map.shape(), rois.shape())?;
+            let op = "gradient of roi_align";
+            let dmap = super::cuda::on2(&gradient, rois, op, |on, gradient, rois| {
+                let dmap = super::kernels::roi_align::backward(on, gradient, rois, dims, *self)?;
+                Ok((dmap, map.shape().clone()))
+            })?;
+            return Ok((Some(dmap), None));
+        }
         let rois = rois.to_vec2::<f32>()?;
         let mut taps = Vec::with_capacity(rois.len());
         for roi in &rois {
@@ -140,6 +170,19 @@ impl RoiAlign {
         let span = Span::new(roi[1], roi[3], self.spatial_scale, self.out_width)?;
         span.taps(self.out_width, self.sampling_ratio, width)
     }
+}
+
+#[cfg(feature = "cuda")]
+fn dims(map: &Shape, rois: &Shape) -> Result<super::kernels::roi_align::Dims> {
+    let (n, c, height, width) = map.dims4()?;
+    let (rois, columns) = rois.dims2()?;
+    if columns != ROI_COLUMNS {
+        bail!("roi_align: rois need {ROI_COLUMNS} columns, got {columns}");
+    }
+    Ok(super::kernels::roi_align::Dims {
+        map: [n, c, height, width],
+        rois,
+    })
 }
 
 fn image_index(column: f32, n: usize) -> Result<usize> {

@@ -1,0 +1,188 @@
+//! cuDNN's handle and descriptors, each given back when it goes.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::c_int;
+use std::rc::Rc;
+
+use candle_core::cuda_backend::DeviceId;
+use candle_core::cuda_backend::cudarc::cudnn::{CudnnError, result, sys};
+use candle_core::{CudaDevice, Result};
+
+use crate::structures::Precision;
+
+const FORMAT: sys::cudnnTensorFormat_t = sys::cudnnTensorFormat_t::CUDNN_TENSOR_NCHW;
+
+thread_local! {
+    /// A handle is for one thread.
+    static HANDLES: RefCell<HashMap<DeviceId, Rc<Handle>>> = RefCell::default();
+}
+
+/// cuDNN on the stream of a device.
+pub(super) struct Handle(pub(super) sys::cudnnHandle_t);
+
+impl Handle {
+    /// The one of this thread.
+    pub(super) fn of(device: &CudaDevice) -> Result<Rc<Self>> {
+        HANDLES.with_borrow_mut(|handles| {
+            if let Some(handle) = handles.get(&device.id()) {
+                return Ok(Rc::clone(handle));
+            }
+            let stream = device.cuda_stream();
+            stream.context().bind_to_thread()?;
+            let handle = Rc::new(Self(result::create_handle()?));
+            // SAFETY: both are valid: the handle was made just now, the stream lives as long as the device.
+            unsafe { result::set_stream(handle.0, stream.cu_stream().cast()) }?;
+            handles.insert(device.id(), Rc::clone(&handle));
+            Ok(handle)
+        })
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: made by `create_handle` and given back once. At the end of a thread there is nobody to tell of an error.
+        let _ = unsafe { result::destroy_handle(self.0) };
+    }
+}
+
+/// Shape and type of an array of four axes.
+pub(super) struct Tensor4(pub(super) sys::cudnnTensorDescriptor_t);
+
+impl Tensor4 {
+    pub(super) fn new(kind: sys::cudnnDataType_t, shape: [usize; 4]) -> Result<Self> {
+        let tensor = Self(result::create_tensor_descriptor()?);
+        // SAFETY: made just now.
+        unsafe { result::set_tensor4d_descriptor(tensor.0, FORMAT, kind, ints(shape)) }?;
+        Ok(tensor)
+    }
+}
+
+impl Drop for Tensor4 {
+    fn drop(&mut self) {
+        // SAFETY: made by `create_tensor_descriptor` and given back once.
+        let _ = unsafe { result::destroy_tensor_descriptor(self.0) };
+    }
+}
+
+/// Shape and type of the weights of a convolution, (O,I,kh,kw).
+pub(super) struct Filter(pub(super) sys::cudnnFilterDescriptor_t);
+
+impl Filter {
+    pub(super) fn new(kind: sys::cudnnDataType_t, shape: [usize; 4]) -> Result<Self> {
+        let filter = Self(result::create_filter_descriptor()?);
+        // SAFETY: made just now.
+        unsafe { result::set_filter4d_descriptor(filter.0, kind, FORMAT, ints(shape)) }?;
+        Ok(filter)
+    }
+}
+
+impl Drop for Filter {
+    fn drop(&mut self) {
+        // SAFETY: made by `create_filter_descriptor` and given back once.
+        let _ = unsafe { result::destroy_filter_descriptor(self.0) };
+    }
+}
+
+/// Stride, padding and arithmetic of a convolution. Sums are in float32.
+pub(super) struct Window(pub(super) sys::cudnnConvolutionDescriptor_t);
+
+impl Window {
+    pub(super) fn new(stride: usize, padding: usize, precision: Precision) -> Result<Self> {
+        let window = Self(result::create_convolution_descriptor()?);
+        let (stride, padding) = (stride as c_int, padding as c_int);
+        let mode = sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
+        let sums = sys::cudnnDataType_t::CUDNN_DATA_FLOAT;
+        use sys::cudnnMathType_t as Math;
+        let math = match precision {
+            Precision::Float32 => Math::CUDNN_FMA_MATH, // the default would take TensorFloat-32
+            Precision::TensorFloat32 => Math::CUDNN_DEFAULT_MATH,
+            Precision::Float16 | Precision::Bfloat16 => Math::CUDNN_TENSOR_OP_MATH,
+        };
+        // SAFETY: made just now.
+        unsafe {
+            result::set_convolution2d_descriptor(
+                window.0, padding, padding, stride, stride, 1, 1, mode, sums,
+            )?;
+            result::set_convolution_math_type(window.0, math)?;
+        }
+        Ok(window)
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        // SAFETY: made by `create_convolution_descriptor` and given back once.
+        let _ = unsafe { result::destroy_convolution_descriptor(self.0) };
+    }
+}
+
+/// What follows a convolution in the same call.
+pub(super) struct Activation(pub(super) sys::cudnnActivationDescriptor_t);
+
+impl Activation {
+    pub(super) fn new(relu: bool) -> Result<Self> {
+        let activation = Self(result::create_activation_descriptor()?);
+        let mode = if relu {
+            sys::cudnnActivationMode_t::CUDNN_ACTIVATION_RELU
+        } else {
+            sys::cudnnActivationMode_t::CUDNN_ACTIVATION_IDENTITY
+        };
+        let nan = sys::cudnnNanPropagation_t::CUDNN_PROPAGATE_NAN;
+        // SAFETY: made just now.
+        unsafe { result::set_activation_descriptor(activation.0, mode, nan, 0.0) }?;
+        Ok(activation)
+    }
+}
+
+impl Drop for Activation {
+    fn drop(&mut self) {
+        // SAFETY: made by `create_activation_descriptor` and given back once.
+        let _ = unsafe { sys::cudnnDestroyActivationDescriptor(self.0) };
+    }
+}
+
+fn ints(shape: [usize; 4]) -> [c_int; 4] {
+    shape.map(|length| length as c_int)
+}
+
+/// What cuDNN's heuristics say of an algorithm.
+pub(super) struct Candidate<A> {
+    pub(super) algorithm: A,
+    pub(super) works: bool,
+    pub(super) repeats: bool,
+    pub(super) memory: usize,
+}
+
+/// The first that works and gives the same result in every run.
+pub(super) fn first_repeatable<A>(candidates: Vec<Candidate<A>>) -> Result<(A, usize)> {
+    let found = candidates.into_iter().find(|one| one.works && one.repeats);
+    match found {
+        Some(one) => Ok((one.algorithm, one.memory)),
+        None => Err(CudnnError(sys::cudnnStatus_t::CUDNN_STATUS_NOT_SUPPORTED).into()),
+    }
+}
+
+/// The heuristics' answers, best first: `ask` fills an array of the given length and tells how many it filled.
+macro_rules! candidates {
+    ($perf:ty, $ask:expr) => {{
+        const MOST: usize = 16;
+        let mut count: std::ffi::c_int = 0;
+        // SAFETY: a plain structure of numbers, of which those that cuDNN filled are read.
+        let mut found: [$perf; MOST] = unsafe { std::mem::zeroed() };
+        #[allow(
+            clippy::redundant_closure_call,
+            reason = "the macro's argument is a closure"
+        )]
+        ($ask)(MOST as std::ffi::c_int, &raw mut count, found.as_mut_ptr())?;
+        let all = found.iter().take(count.max(0) as usize);
+        all.map(|one| Candidate {
+            algorithm: one.algo,
+            works: one.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS,
+            repeats: one.determinism == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC,
+            memory: one.memory,
+        })
+        .collect::<Vec<_>>()
+    }};
+}
+pub(super) use candidates;
