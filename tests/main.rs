@@ -13,6 +13,8 @@ mod architecture;
 mod canvas;
 mod cli;
 mod coco;
+#[cfg(target_os = "linux")]
+mod companion;
 mod config;
 mod conv;
 mod data;

@@ -344,6 +344,7 @@ fn runs_are_stopped_and_deleted_with_care() {
     let mut window = home.window(egui::Theme::Dark, SIZE);
     until(&mut window, "the run", |window| {
         condition(window, "a") == Some(Condition::Running)
+            && window.query_by_label("Stop").is_some()
     });
     train(&mut window, TrainCommand::Delete);
     assert!(!said(&window, "Delete a?"), "a live run is not deleted");

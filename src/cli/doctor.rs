@@ -1,6 +1,7 @@
 //! `maskscope doctor`: the examination of the machine as a table.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use crate::jobs::doctor::check::{self, CheckRequest, Checked};
 use crate::jobs::doctor::{Check, Remedy, Report, State, examine};
@@ -20,12 +21,14 @@ const INDENT: usize = 22;
   maskscope doctor --json
   maskscope doctor --check
   maskscope doctor --check --device cpu --no-timings
+  maskscope doctor --check --images photos/
 
 Each part of the machine: what was found, what will be used of it and why, and what to install.
 `ok` is as it should be, `limited` works slowly or in part, `missing` will not work.
 
 --check compares a full-size model and RoIAlign with the reference's numbers on every device that is found, or on --device,
-and times inference and training. Exit code 1 if a comparison fails. It takes some minutes on a small machine.")]
+and times inference and training; with --images also the way from a folder's files to detections, beside the network alone.
+Exit code 1 if a comparison fails. It takes some minutes on a small machine.")]
 pub struct Args {
     /// Compare with the reference's numbers, and time
     #[arg(long)]
@@ -33,6 +36,9 @@ pub struct Args {
     /// With --check: compare only
     #[arg(long, requires = "check")]
     pub no_timings: bool,
+    /// With --check: a folder of images to time from files to detections
+    #[arg(long, requires = "check", value_name = "DIR")]
+    pub images: Option<PathBuf>,
 }
 
 /// Examines and prints; false if a comparison failed.
@@ -57,6 +63,7 @@ fn check(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<bo
     let request = CheckRequest {
         device: shared.device.clone(),
         no_timings: args.no_timings,
+        images: args.images.clone(),
     };
     let found = check::check(&request, &stop, &mut |what| {
         if !shared.quiet {
@@ -86,8 +93,12 @@ fn checked(found: &Checked) -> String {
     for row in &found.rows {
         let state = if row.passed { "ok" } else { "FAILED" };
         let mut numbers = Vec::new();
-        if let (Some(deviation), Some(tolerance)) = (row.deviation, row.tolerance) {
-            numbers.push(format!("deviation {deviation:.1e}, may be {tolerance:.0e}"));
+        match (row.deviation, row.tolerance) {
+            (Some(deviation), Some(tolerance)) => {
+                numbers.push(format!("deviation {deviation:.1e}, may be {tolerance:.0e}"));
+            }
+            (Some(deviation), None) => numbers.push(format!("deviation {deviation:.1e}")),
+            (None, _) => {}
         }
         if let Some(seconds) = row.seconds {
             numbers.push(format!("{seconds:.3} s"));

@@ -13,6 +13,7 @@ pub mod convert;
 pub mod crash;
 pub mod doctor;
 pub mod eval;
+mod hand_over;
 pub mod infer;
 pub mod inspect;
 pub mod interrupt;
@@ -24,6 +25,7 @@ pub mod train;
 pub mod window;
 
 use args::{Cli, Command, Shared};
+pub use hand_over::hand_over;
 
 /// Starts logging; the window's log panel reads the same records.
 pub fn start_logging(shared: &Shared) {

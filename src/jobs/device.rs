@@ -3,6 +3,8 @@
 use candle_core::Device;
 
 use super::JobError;
+use crate::config;
+use crate::structures::Precision;
 
 /// What a user may ask for, for messages and completion.
 pub const CHOICES: &str = "auto, cpu, cuda, cuda:N";
@@ -21,7 +23,7 @@ pub fn choose(asked: &str) -> Result<Device, JobError> {
     match asked {
         "cpu" => Ok(Device::Cpu),
         "" | "auto" if !candle_core::utils::cuda_is_available() => Ok(Device::Cpu),
-        "" | "auto" => Ok(Device::new_cuda(0).unwrap_or(Device::Cpu)),
+        "" | "auto" => Ok(cuda(0).unwrap_or(Device::Cpu)),
         _ => {
             let ordinal = match asked.strip_prefix("cuda") {
                 Some("") => Some(0),
@@ -34,11 +36,63 @@ pub fn choose(asked: &str) -> Result<Device, JobError> {
                     "this build has no CUDA support; use --device cpu".into(),
                 ));
             }
-            Device::new_cuda(ordinal).map_err(|error| {
+            cuda(ordinal).map_err(|error| {
                 refuse(format!("{error}; `maskscope doctor` tells what is missing"))
             })
         }
     }
+}
+
+/// A device with one stream for all threads: candle's plain one has a stream for each thread, and work that threads hand on
+/// to each other would not be in order.
+fn cuda(ordinal: usize) -> candle_core::Result<Device> {
+    Device::new_cuda_with_stream(ordinal)
+}
+
+/// The precision that a configuration asks for on a device, and what a person should know of it.
+pub fn precision(asked: config::Precision, device: &Device) -> (Precision, Option<String>) {
+    use config::Precision as Asked;
+    if device.is_cpu() {
+        let note = match asked {
+            Asked::Auto | Asked::F32 => None,
+            Asked::Tf32 | Asked::F16 | Asked::Bf16 => {
+                Some("precision: the processor computes in float32 alone".to_owned())
+            }
+        };
+        return (Precision::Float32, note);
+    }
+    let precision = match asked {
+        Asked::Auto if has_tensor_cores(device) => Precision::TensorFloat32,
+        Asked::Auto | Asked::F32 => Precision::Float32,
+        Asked::Tf32 => Precision::TensorFloat32,
+        Asked::F16 => Precision::Float16,
+        Asked::Bf16 => Precision::Bfloat16,
+    };
+    (precision, None)
+}
+
+/// Lets products of candle's own operations be of the precision too.
+pub fn set_precision(precision: Precision) {
+    #[cfg(feature = "cuda")]
+    candle_core::cuda_backend::set_gemm_reduced_precision_f32(precision != Precision::Float32);
+    #[cfg(not(feature = "cuda"))]
+    let _ = precision;
+}
+
+/// TensorFloat-32 came with compute capability 8.0.
+#[cfg(feature = "cuda")]
+fn has_tensor_cores(device: &Device) -> bool {
+    let Device::Cuda(device) = device else {
+        return false;
+    };
+    let stream = device.cuda_stream();
+    let capability = stream.context().compute_capability();
+    capability.is_ok_and(|(major, _)| major >= 8)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn has_tensor_cores(_: &Device) -> bool {
+    false
 }
 
 /// Chooses what helps the device: on the processor, whether a graphics adapter takes RoIAlign. Takes a second where nothing
@@ -70,6 +124,19 @@ pub fn describe(device: &Device) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_processor_says_that_it_has_one_precision() {
+        use config::Precision as Asked;
+        for (asked, is_told) in [
+            (Asked::Auto, false),
+            (Asked::F32, false),
+            (Asked::F16, true),
+        ] {
+            let (precision, note) = precision(asked, &Device::Cpu);
+            assert_eq!((precision, note.is_some()), (Precision::Float32, is_told));
+        }
+    }
 
     #[test]
     fn names() {

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::model::{self, LoadedModel};
+use super::batches::{Fitting, is_out_of_memory};
+use super::model::{self, LoadedModel, Prepared};
 use super::queue::TaskQueue;
-use crate::data::{self, PreparedImage};
+use crate::data;
 
 use crate::structures::{ClassTable, Detection, Size};
 
@@ -139,7 +140,7 @@ struct State {
 struct Ready {
     index: usize,
     size: Size,
-    prepared: PreparedImage,
+    prepared: Prepared,
 }
 
 impl InferJob {
@@ -297,10 +298,17 @@ fn decode_all(shared: &Shared, model: &LoadedModel) {
     while let Some(task) = next_task(shared, capacity) {
         let decoded = std::panic::catch_unwind(|| data::decode(&task.path, task.declared));
         let ready = match decoded {
-            Ok(Ok(image)) => Ready {
-                index: task.index,
-                size: image.size,
-                prepared: model.prepare(&image),
+            Ok(Ok(image)) => match model.prepare(&image) {
+                Ok(prepared) => Ready {
+                    index: task.index,
+                    size: image.size,
+                    prepared,
+                },
+                Err(error) => {
+                    let file = task.path.display();
+                    shared.fail(task.index, format!("{file}: {error}"));
+                    continue;
+                }
             },
             Ok(Err(error)) => {
                 shared.fail(task.index, error.to_string());
@@ -338,6 +346,7 @@ fn next_task(shared: &Shared, capacity: usize) -> Option<ImageTask> {
 
 fn detect_all(shared: &Shared, model: &LoadedModel, total: usize) -> InferEvent {
     let mut meter = Meter::new(total);
+    let mut fitting = Fitting::default();
     loop {
         let batch = next_batch(shared, model.batch_size());
         if shared.is_cancelled() {
@@ -355,7 +364,13 @@ fn detect_all(shared: &Shared, model: &LoadedModel, total: usize) -> InferEvent 
         for &(index, _) in &sizes {
             shared.send(InferEvent::Started { index });
         }
-        match model.detect(batch.into_iter().map(|ready| ready.prepared).collect()) {
+        let images: Vec<Prepared> = batch.into_iter().map(|ready| ready.prepared).collect();
+        let halved = |most| {
+            log::warn!(
+                "no memory on the device for the batch: it takes {most} images at once from now on"
+            )
+        };
+        match fitting.run(&images, |part| model.detect(part), is_out_of_memory, halved) {
             Ok(detections) => {
                 meter.detected += sizes.len();
                 for ((index, size), detections) in sizes.into_iter().zip(detections) {

@@ -2,8 +2,10 @@
 
 #[cfg(feature = "gpu")]
 pub mod adapter;
+mod batches;
 pub mod check;
 pub mod checkpoint;
+pub mod companion;
 pub mod device;
 pub mod doctor;
 mod error;

@@ -11,7 +11,9 @@ use super::{JobError, device};
 use crate::config::{Config, Depth, Dialect, DialectChoice, Style};
 use crate::data::{PreparedImage, RgbImage, prepare};
 use crate::model::{Detector, InputBatch, ModelError};
-use crate::structures::Detection;
+#[cfg(feature = "cuda")]
+use crate::ops::cuda::Uploader;
+use crate::structures::{Detection, ImageTransform};
 use crate::weights::{self, IouHead, LoadOptions, LoadedCheckpoint};
 
 /// A detector with what is needed to feed it.
@@ -21,6 +23,8 @@ pub struct LoadedModel {
     config: Config,
     dialect: Dialect,
     device: Device,
+    #[cfg(feature = "cuda")]
+    uploader: Option<Uploader>,
     /// What a person should know of it.
     pub summary: ModelSummary,
 }
@@ -59,15 +63,18 @@ impl LoadedModel {
     fn new(request: &ModelRequest) -> Result<Self, JobError> {
         let device = device::choose(&request.device)?;
         device::prepare(&device);
-        let checkpoint = load_checkpoint(request)?;
-        let detector = Detector::new(&checkpoint, &device)?;
+        let mut checkpoint = load_checkpoint(request)?;
+        let (precision, note) = device::precision(checkpoint.config.precision, &device);
+        checkpoint.notes.extend(note);
+        device::set_precision(precision);
+        let detector = Detector::in_precision(&checkpoint, &device, precision)?;
         let summary = ModelSummary {
             checkpoint: checkpoint.path.clone(),
             classes: checkpoint.classes.clone(),
             backbone: describe_backbone(&checkpoint.config),
             dialect: checkpoint.dialect.name(),
             device: device::describe(&device),
-            precision: "float32",
+            precision: precision.name(),
             parameters: checkpoint.weights.value_count(),
             mask_scoring: checkpoint.iou_head == IouHead::Trained,
             notes: checkpoint.notes,
@@ -76,6 +83,11 @@ impl LoadedModel {
             detector,
             config: checkpoint.config,
             dialect: checkpoint.dialect,
+            #[cfg(feature = "cuda")]
+            uploader: match &device {
+                Device::Cuda(device) => Some(Uploader::new(device)),
+                _ => None,
+            },
             device,
             summary,
         })
@@ -95,33 +107,52 @@ impl LoadedModel {
         )
     }
 
-    /// What the network sees of an image.
-    pub fn prepare(&self, image: &RgbImage) -> PreparedImage {
-        prepare(image, &self.config, self.dialect)
+    /// What the network sees of an image, on its device: a thread that prepares uploads as well while the network runs.
+    ///
+    /// # Errors
+    /// A failed upload.
+    pub fn prepare(&self, image: &RgbImage) -> candle_core::Result<Prepared> {
+        let PreparedImage { planes, transform } = prepare(image, &self.config, self.dialect);
+        let shape = [1, 3, transform.padded.height, transform.padded.width];
+        #[cfg(feature = "cuda")]
+        if let Some(uploader) = &self.uploader {
+            let planes = uploader.upload(&planes, &shape)?;
+            return Ok(Prepared { planes, transform });
+        }
+        let planes = Tensor::from_vec(planes, &shape, &self.device)?;
+        Ok(Prepared { planes, transform })
     }
 
     /// Detections of each prepared image.
     ///
     /// # Errors
     /// NaN in weights or input; a failed tensor operation.
-    pub fn detect(&self, images: Vec<PreparedImage>) -> Result<Vec<Vec<Detection>>, ModelError> {
-        let transforms: Vec<_> = images.iter().map(|image| image.transform).collect();
-        let images = stack(images, &self.device)?;
+    pub fn detect(&self, images: &[Prepared]) -> Result<Vec<Vec<Detection>>, ModelError> {
+        let transforms = images.iter().map(|image| image.transform).collect();
+        let images = stacked(images)?;
         self.detector.detect(&InputBatch { images, transforms })
     }
 }
 
+/// An image as the network sees it.
+#[derive(Debug)]
+pub struct Prepared {
+    /// (1,3,H,W), normalised and padded.
+    planes: Tensor,
+    transform: ImageTransform,
+}
+
 /// (N,3,H,W): a batch is padded with zeros to its largest image (semantics.md 2.3).
-pub(super) fn stack(images: Vec<PreparedImage>, device: &Device) -> candle_core::Result<Tensor> {
+fn stacked(images: &[Prepared]) -> candle_core::Result<Tensor> {
     let padded = || images.iter().map(|image| image.transform.padded);
     let height = padded().map(|size| size.height).max().unwrap_or(0);
     let width = padded().map(|size| size.width).max().unwrap_or(0);
     let mut rows = Vec::with_capacity(images.len());
     for image in images {
         let own = image.transform.padded;
-        let planes = Tensor::from_vec(image.planes, (1, 3, own.height, own.width), device)?;
         rows.push(
-            planes
+            image
+                .planes
                 .pad_with_zeros(2, 0, height - own.height)?
                 .pad_with_zeros(3, 0, width - own.width)?,
         );
@@ -130,6 +161,17 @@ pub(super) fn stack(images: Vec<PreparedImage>, device: &Device) -> candle_core:
         return Ok(rows.remove(0));
     }
     Tensor::cat(&rows, 0)
+}
+
+/// As `stacked`, of images on the host.
+pub(super) fn stack(images: Vec<PreparedImage>, device: &Device) -> candle_core::Result<Tensor> {
+    let prepared = |PreparedImage { planes, transform }| {
+        let shape = (1, 3, transform.padded.height, transform.padded.width);
+        let planes = Tensor::from_vec(planes, shape, device)?;
+        Ok(Prepared { planes, transform })
+    };
+    let images = images.into_iter().map(prepared);
+    stacked(&images.collect::<candle_core::Result<Vec<_>>>()?)
 }
 
 /// Gives the last model's memory back.

@@ -4,6 +4,7 @@
 
 mod assigner;
 mod initial;
+mod loss_scale;
 mod optimizer;
 mod roi_samples;
 mod rpn_samples;
@@ -14,6 +15,7 @@ mod targets;
 
 pub use assigner::{Assigned, assign};
 pub use initial::{CLASS_LAYERS, initial_weights};
+pub use loss_scale::{LossScale, Verdict};
 pub use optimizer::{Optimizer, Update};
 pub use roi_samples::{RoiSamples, draw_rois, roi_losses};
 pub use rpn_samples::{AnchorSamples, draw_anchors, rpn_losses};

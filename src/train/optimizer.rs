@@ -61,7 +61,7 @@ impl Optimizer {
     }
 
     /// Updates every tensor of `trained`; `gradients` by name, a missing one is zero. Returns the L2 norm of all
-    /// gradients after `factor`, before clipping.
+    /// gradients after `factor`, before clipping. Where that is no finite number nothing is updated.
     ///
     /// # Errors
     /// Shapes that do not fit; a failed tensor operation.
@@ -76,6 +76,9 @@ impl Optimizer {
             squares += square_sum(gradient)?;
         }
         let norm = squares.sqrt() * update.factor;
+        if !norm.is_finite() {
+            return Ok(norm);
+        }
         let mut factor = update.factor;
         if self.grad_clip > 0.0 {
             factor *= (self.grad_clip / (norm + NORM_EPSILON)).min(1.0);

@@ -6,6 +6,9 @@ use maskscope::structures::{BoxXyxy, Rle, Size};
 
 use super::host::Host;
 use super::noise;
+use maskscope::model::box_head::DetectedBox;
+use maskscope::model::postprocess::{MaskedBox, to_image, to_image_on};
+use maskscope::structures::ImageTransform;
 
 fn check(host: &Host, probs: &[f32], boxes: &[BoxXyxy], image: Size, threshold: f32) {
     let cells = probs.len() / boxes.len().max(1);
@@ -75,4 +78,31 @@ fn full_masks_and_broken_boxes() {
     let large = MOST_SIDE + 1;
     let masks = host.floats(&vec![1.0; large * large]);
     assert!(paste(&host, &masks, large, &[whole], image, 0.5).is_err());
+}
+
+/// The whole way from the network's frame to the image's, with and without masks that the kernels have no room for.
+#[test]
+fn detections_of_an_image() {
+    let Some(host) = Host::get() else { return };
+    let transform =
+        ImageTransform::new(Size::new(97, 64), Size::new(194, 128), Size::new(224, 128));
+    for side in [28, MOST_SIDE + 4] {
+        let masked = |seed: u32| MaskedBox {
+            detected: DetectedBox {
+                bbox: BoxXyxy::new(8.0 * seed as f32, 5.0, 8.0 * seed as f32 + 70.0, 90.0),
+                label: seed as usize % 3,
+                score: 1.0 / seed as f32,
+            },
+            mask: noise(side * side, seed)
+                .iter()
+                .map(|x| (x + 1.0) / 2.0)
+                .collect(),
+            mask_iou: (seed % 2 == 0).then_some(0.8),
+        };
+        let found: Vec<MaskedBox> = (1..8).map(masked).collect();
+        let got = to_image_on(&host, &found, &transform, 0.5).unwrap();
+        assert_eq!(got, to_image(&found, &transform, 0.5));
+        assert!(got.iter().any(|detection| detection.mask.area() > 0));
+    }
+    assert!(to_image_on(&host, &[], &transform, 0.5).unwrap().is_empty());
 }

@@ -279,6 +279,7 @@ mod tests {
             losses: LossValues::default(),
             lr: 0.01,
             grad_norm: number.is_multiple_of(2).then_some(1.0),
+            loss_scale: None,
             images_per_second: 2.0,
             data_time: 0.0,
             step_time: 0.5,

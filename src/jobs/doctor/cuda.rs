@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use super::cpu::gib;
 use super::{Check, Remedy, State};
+use crate::config;
+use crate::jobs::{companion, device};
 
 /// Name of the thread on which the driver is asked. cudarc panics where a library of the driver's name lacks the
 /// driver's functions; a panic on this thread is an answer and not to be reported.
@@ -63,10 +65,19 @@ pub(super) fn check() -> Check {
     let has_device = driver
         .as_ref()
         .is_ok_and(|driver| !driver.devices.is_empty());
+    let companion = companion::look();
     let used = match (built_in, has_device) {
-        (false, _) => "the CPU: this build has no CUDA support",
-        (true, false) => "the CPU: no CUDA device answers",
-        (true, true) => "CUDA device 0 (--device cuda:N chooses another)",
+        (false, _) => match companion.describe() {
+            Some(why) => format!("the CPU: this build has no CUDA support; {why}"),
+            None => "the CPU: this build has no CUDA support".into(),
+        },
+        (true, false) => "the CPU: no CUDA device answers".into(),
+        (true, true) => format!(
+            "CUDA device 0 (--device cuda:N chooses another), {} by default (--set precision=..)",
+            device::choose("cuda:0").map_or("float32", |device| {
+                device::precision(config::Precision::Auto, &device).0.name()
+            })
+        ),
     };
     let remedy = match (built_in, &driver) {
         (false, _) => None,
@@ -91,10 +102,15 @@ pub(super) fn check() -> Check {
         id: "cuda",
         state,
         found,
-        used: used.into(),
+        used,
         remedy,
         details,
     }
+}
+
+/// Whether a CUDA device answers. Starts the driver where there is one.
+pub fn has_device() -> bool {
+    probe().is_ok_and(|driver| !driver.devices.is_empty())
 }
 
 fn describe(driver: &Driver) -> String {

@@ -13,7 +13,7 @@ mod roi_align;
 use serde::Serialize;
 use serde_json::Value;
 
-pub use cuda::PROBE_THREAD as CUDA_PROBE_THREAD;
+pub use cuda::{PROBE_THREAD as CUDA_PROBE_THREAD, has_device as has_cuda_device};
 
 /// The examination of this machine; `--json` prints it.
 #[derive(Clone, Debug, Serialize)]

@@ -143,8 +143,12 @@ pub struct StepRecord {
     pub losses: LossValues,
     /// Rate of the update this step belongs to.
     pub lr: f64,
-    /// L2 norm of all gradients before clipping; none for a step that only accumulates.
+    /// L2 norm of all gradients before clipping; none for a step that only accumulates, and for an update that was left
+    /// out because gradients overflowed.
     pub grad_norm: Option<f64>,
+    /// What the losses were multiplied with, where it follows the gradients (float16).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<f64>,
     /// Images of this step per second, everything included.
     pub images_per_second: f64,
     /// Seconds waited for images.

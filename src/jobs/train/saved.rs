@@ -15,7 +15,7 @@ use crate::config::{Config, Dialect};
 use crate::jobs::JobError;
 use crate::model::ParameterSet;
 use crate::structures::ClassTable;
-use crate::train::Optimizer;
+use crate::train::{LossScale, Optimizer};
 use crate::weights::{
     CheckpointMetadata, IouHead, LoadOptions, StoredType, TrainingProgress, Weights, WeightsError,
     load, load_tensors, save, save_tensors,
@@ -69,6 +69,9 @@ pub(super) struct Progress {
     /// Data steps of an epoch; 0 in runs of older builds.
     #[serde(default)]
     pub steps_per_epoch: usize,
+    /// What losses are multiplied with, where it follows the gradients.
+    #[serde(default)]
+    pub loss_scale: Option<LossScale>,
     /// Seconds of the epoch so far.
     pub epoch_seconds: f64,
     /// Whether the epoch's evaluation is done.

@@ -11,6 +11,7 @@
 mod call;
 mod conv;
 mod cudnn;
+mod upload;
 
 use candle_core::cuda_backend::cudarc::driver::{
     CudaSlice, DevicePtr, LaunchConfig, PushKernelArg, result,
@@ -22,6 +23,7 @@ use super::kernels::{Arg, Kernel, Launcher, Size};
 
 pub(crate) use call::{floats, forward1, forward2, on1, on2, read};
 pub(crate) use conv::{ConvWeights, OnCuda, Stored};
+pub(crate) use upload::Uploader;
 
 /// One text a file of kernels, compiled by the build script.
 const PTX: [(&str, &str); 4] = [

@@ -5,13 +5,14 @@ mod model;
 mod roi_align;
 mod timing;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Device;
 use serde::Serialize;
 
 use crate::jobs::{JobError, device};
+use crate::structures::Precision;
 use crate::weights::{Weights, WeightsError, load_tensors_of_bytes};
 
 pub use timing::TrainingStep;
@@ -23,6 +24,8 @@ pub struct CheckRequest {
     pub device: String,
     /// Leave the timings out.
     pub no_timings: bool,
+    /// A folder of images to time the whole way with.
+    pub images: Option<PathBuf>,
 }
 
 /// One line of the table.
@@ -147,15 +150,86 @@ impl Checks<'_> {
             })),
             Err(error) => self.failed(name, "full-size model", error.to_string()),
         }
+        if !device.is_cpu() {
+            self.rounded(name, device)?;
+        }
         if request.no_timings {
             return Ok(());
         }
-        self.timed(name, "inference, R-50, 800x1024, one image", || {
-            timing::inference(device)
-        })?;
-        self.timed(name, "training step, R-50, 512x512, one image", || {
-            timing::training(device)
-        })
+        self.timings(name, device)?;
+        match &request.images {
+            Some(folder) => self.folder(name, folder),
+            None => Ok(()),
+        }
+    }
+
+    /// On CUDA what reports of detectors usually have; on the processor one of each.
+    fn timings(&mut self, name: &str, device: &Device) -> Result<(), JobError> {
+        let (passes, steps) = if device.is_cpu() {
+            (vec![timing::INFERENCE], vec![Precision::Float32])
+        } else {
+            let steps = [
+                Precision::Float32,
+                Precision::TensorFloat32,
+                Precision::Float16,
+            ];
+            (timing::Inference::all(), steps.to_vec())
+        };
+        for pass in passes {
+            self.timed(name, &pass.describe(), || pass.time(device))?;
+        }
+        for precision in steps {
+            let what = format!("training step, R-50, 512x512, one image, {precision}");
+            self.timed(name, &what, || timing::training(device, precision))?;
+        }
+        Ok(())
+    }
+
+    fn folder(&mut self, name: &str, folder: &Path) -> Result<(), JobError> {
+        let what = "folder of images";
+        self.begin(name, what)?;
+        match timing::folder(name, folder) {
+            Ok(found) => self.rows.push(Row {
+                device: name.to_owned(),
+                what: format!("{what}, {} from files to detections", found.images),
+                deviation: None,
+                tolerance: None,
+                seconds: Some(found.whole),
+                passed: true,
+                note: format!(
+                    "{:.2} a second, {:.1} % longer than the network alone",
+                    1.0 / found.whole,
+                    100.0 * (found.whole / found.network - 1.0)
+                ),
+            }),
+            Err(error) => self.failed(name, what, error.to_string()),
+        }
+        Ok(())
+    }
+
+    /// Precisions that give up digits: how many, without a limit to hold.
+    fn rounded(&mut self, name: &str, device: &Device) -> Result<(), JobError> {
+        for precision in [
+            Precision::TensorFloat32,
+            Precision::Float16,
+            Precision::Bfloat16,
+        ] {
+            let what = format!("pyramid in {precision}");
+            self.begin(name, &what)?;
+            match model::pyramid_deviation(device, precision) {
+                Ok(deviation) => self.rows.push(Row {
+                    device: name.to_owned(),
+                    what,
+                    passed: deviation.is_finite(),
+                    deviation: Some(deviation),
+                    tolerance: None,
+                    seconds: None,
+                    note: "rounded on purpose".into(),
+                }),
+                Err(error) => self.failed(name, &what, error.to_string()),
+            }
+        }
+        Ok(())
     }
 
     fn begin(&mut self, device: &str, what: &str) -> Result<(), JobError> {

@@ -1,12 +1,13 @@
 //! The full-size model by formula against mmdetection: pyramid, detections, predicted mask IoU.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
 
 use super::{Found, absolute, embedded, relative};
 use crate::config::{Config, Dialect, Style};
+use crate::jobs::device;
 use crate::model::Detector;
-use crate::structures::{BoxXyxy, ClassTable, ImageTransform, Size};
+use crate::structures::{BoxXyxy, ClassTable, ImageTransform, Precision, Size};
 use crate::weights::formula::{formula_input, formula_weights};
 use crate::weights::{IouHead, LoadedCheckpoint, Weights};
 
@@ -36,10 +37,10 @@ pub(super) fn config() -> Config {
     config
 }
 
-/// The reference model.
-pub(super) fn detector(device: &Device) -> Found<Detector> {
+/// The reference model, as a checkpoint.
+pub(super) fn checkpoint() -> LoadedCheckpoint {
     let config = config();
-    let checkpoint = LoadedCheckpoint {
+    LoadedCheckpoint {
         path: "formula".into(),
         weights: formula_weights(&config),
         config,
@@ -47,8 +48,13 @@ pub(super) fn detector(device: &Device) -> Found<Detector> {
         classes: ClassTable::default(),
         iou_head: IouHead::Trained,
         notes: Vec::new(),
-    };
-    Ok(Detector::new(&checkpoint, device)?)
+    }
+}
+
+/// The reference model on a device.
+pub(super) fn detector(device: &Device, precision: Precision) -> Found<Detector> {
+    device::set_precision(precision);
+    Ok(Detector::in_precision(&checkpoint(), device, precision)?)
 }
 
 /// The reference input of a size, (1,3,H,W).
@@ -62,9 +68,8 @@ pub(super) fn input(size: Size, device: &Device) -> Found<Tensor> {
 pub(super) fn compare(device: &Device) -> Found<Vec<Compared>> {
     let info: Value = serde_json::from_str(INFO)?;
     let golden = embedded("expected.safetensors", TENSORS)?;
-    let side = |key: &str| info[key].as_u64().unwrap_or_default() as usize;
-    let size = Size::new(side("width"), side("height"));
-    let detector = detector(device)?;
+    let size = size_of(&info);
+    let detector = detector(device, Precision::Float32)?;
     let stages = detector.backbone.forward(&input(size, device)?)?;
     let pyramid = detector.fpn.forward(&stages)?;
     let mut found = vec![Compared {
@@ -124,6 +129,26 @@ pub(super) fn compare(device: &Device) -> Found<Vec<Compared>> {
         });
     }
     Ok(found)
+}
+
+/// How far the pyramid is from the reference in a precision that gives up digits.
+pub(super) fn pyramid_deviation(device: &Device, precision: Precision) -> Found<f64> {
+    let info: Value = serde_json::from_str(INFO)?;
+    let golden = embedded("expected.safetensors", TENSORS)?;
+    let detector = detector(device, precision)?;
+    let stages = detector.backbone.forward(&input(size_of(&info), device)?)?;
+    let pyramid = detector.fpn.forward(&stages)?;
+    let pyramid = pyramid.iter().map(|level| level.to_dtype(DType::F32));
+    of_pyramid(
+        &info,
+        &golden,
+        &pyramid.collect::<candle_core::Result<Vec<_>>>()?,
+    )
+}
+
+fn size_of(info: &Value) -> Size {
+    let side = |key: &str| info[key].as_u64().unwrap_or_default() as usize;
+    Size::new(side("width"), side("height"))
 }
 
 /// The worst of the stored slices: the middle of the first channels and a corner of the last ones.

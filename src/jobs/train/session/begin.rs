@@ -26,8 +26,8 @@ use crate::coco::write_whole;
 use crate::config::Config;
 use crate::jobs::{JobError, device};
 use crate::model::{Detector, ParameterSet};
-use crate::structures::shell;
-use crate::train::{Optimizer, Schedule};
+use crate::structures::{Precision, shell};
+use crate::train::{LossScale, Optimizer, Schedule};
 
 impl<'w> Session<'w> {
     pub(super) fn begin(
@@ -114,7 +114,19 @@ impl<'w> Session<'w> {
         log.info(&format!("Number of parameters: {}", set.value_count()));
         log.info(&format!("Device type: {device_name}"));
         log.info("Creating criterion, lr and opt objects...");
+        let (precision, note) = device::precision(config.precision, &device);
+        if let Some(note) = note {
+            log.warn(&note);
+        }
+        device::set_precision(precision);
+        let set = set.in_precision(precision);
         let detector = Detector::trainable(&set, &config, dialect)?;
+        // bfloat16 has the range of float32, in which nothing overflows that would not otherwise.
+        let loss_scale = match progress.loss_scale {
+            Some(kept) => kept,
+            None if precision == Precision::Float16 => LossScale::dynamic(config.loss_scale),
+            None => LossScale::fixed(config.loss_scale),
+        };
         let schedule = Schedule::new(&config, steps.div_ceil(config.accumulate_step));
         let record = record(
             &config,
@@ -153,6 +165,7 @@ impl<'w> Session<'w> {
             detector,
             optimizer,
             schedule,
+            loss_scale,
             steps,
             skipped: progress
                 .skipped

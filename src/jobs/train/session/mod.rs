@@ -28,7 +28,7 @@ use crate::config::{Config, Dialect};
 use crate::jobs::{JobError, device, peak_memory};
 use crate::model::{Detector, ModelError, ParameterSet};
 use crate::structures::ClassTable;
-use crate::train::{Optimizer, Schedule};
+use crate::train::{LossScale, Optimizer, Schedule};
 
 /// Trains what `setup` describes.
 pub(super) fn run(
@@ -119,6 +119,7 @@ struct Session<'w> {
     detector: Detector,
     optimizer: Optimizer,
     schedule: Schedule,
+    loss_scale: LossScale,
     /// Data steps of an epoch.
     steps: usize,
     progress: Progress,

@@ -15,7 +15,7 @@ use super::Session;
 use crate::jobs::model::stack;
 use crate::jobs::{JobError, resident_memory};
 use crate::model::{Detector, ModelError};
-use crate::train::{Batch, Losses, TrainError, Update, losses};
+use crate::train::{Batch, Losses, TrainError, Update, Verdict, losses};
 
 /// Images that could not be read that are listed in the record.
 const SKIPPED_LISTED: usize = 1000;
@@ -50,8 +50,9 @@ impl Session<'_> {
             .is_multiple_of(self.config.accumulate_step);
         let rate = self.schedule.rate(self.progress.updates);
         let ends = is_full || is_last;
+        let scale = self.loss_scale;
         let values = self.gradients(fed, ends, stop)?;
-        let norm = if ends { Some(self.update(rate)?) } else { None };
+        let norm = if ends { self.update(rate, log)? } else { None };
         let seconds = began.elapsed().as_secs_f64();
         self.progress.epoch_seconds += seconds;
         self.taken += 1;
@@ -66,6 +67,7 @@ impl Session<'_> {
             losses: values,
             lr: rate,
             grad_norm: norm,
+            loss_scale: scale.is_dynamic().then(|| scale.factor()),
             images_per_second: images as f64 / seconds.max(1e-9),
             data_time: waited,
             step_time: seconds,
@@ -175,7 +177,7 @@ impl Session<'_> {
         }
         let scaled = found
             .total()
-            .and_then(|total| Ok((total * self.config.loss_scale)?))
+            .and_then(|total| Ok((total * self.loss_scale.factor())?))
             .map_err(failed)?;
         Ok(Some((values, scaled)))
     }
@@ -198,10 +200,10 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Applies what was gathered; returns the norm of the gradient.
-    fn update(&mut self, rate: f64) -> Result<f64, JobError> {
+    /// Applies what was gathered; returns the norm of the gradient, none where it overflowed and was left out.
+    fn update(&mut self, rate: f64, log: &mut RunLog<'_>) -> Result<Option<f64>, JobError> {
         let summed = (self.micro_batches * self.world.size()) as f64;
-        let factor = 1.0 / (self.config.loss_scale * summed);
+        let factor = 1.0 / (self.loss_scale.factor() * summed);
         let gradients = std::mem::take(&mut self.gathered);
         self.micro_batches = 0;
         let norm = self
@@ -209,10 +211,19 @@ impl Session<'_> {
             .step(self.set.trained(), &gradients, Update { rate, factor })
             .map_err(|source| self.failed(source))?;
         self.progress.updates += 1;
-        if !norm.is_finite() {
-            return Err(self.failed(TrainError::Gradient).into());
+        let verdict = self.loss_scale.judge(norm);
+        self.progress.loss_scale = self.loss_scale.is_dynamic().then_some(self.loss_scale);
+        match verdict {
+            Verdict::Keep => Ok(Some(norm)),
+            Verdict::Skip => {
+                let factor = self.loss_scale.factor();
+                log.warn(&format!(
+                    "gradients overflowed: the update is left out, the loss scale is {factor} from now on"
+                ));
+                Ok(None)
+            }
+            Verdict::Broken => Err(self.failed(TrainError::Gradient).into()),
         }
-        Ok(norm)
     }
 
     fn failed(&self, source: TrainError) -> TrainJobError {
