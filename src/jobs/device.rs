@@ -37,6 +37,9 @@ pub fn choose(asked: &str) -> Result<Device, JobError> {
                 ));
             }
             cuda(ordinal).map_err(|error| {
+                // Its first line: a trace of candle's may follow.
+                let error = error.to_string();
+                let error = error.lines().next().unwrap_or_default();
                 refuse(format!("{error}; `maskscope doctor` tells what is missing"))
             })
         }

@@ -6,6 +6,8 @@
     reason = "target_feature calls after run-time detection; vector loads and stores through pointers"
 )]
 
+use std::sync::OnceLock;
+
 use super::portable::Portable;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2::Avx2, avx512::Avx512};
@@ -71,6 +73,9 @@ pub(super) trait Task {
     unsafe fn run<S: Simd>(self);
 }
 
+/// Holds convolutions to one of `avx512`, `avx2`, `portable`: to measure what the others are worth.
+const HELD_TO: &str = "MASKSCOPE_SIMD";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     #[cfg(target_arch = "x86_64")]
@@ -107,9 +112,25 @@ impl Isa {
             .filter_map(|(kind, has)| has.then_some(Self(kind)))
     }
 
-    /// The fastest one.
+    /// The fastest one, or a slower one that `HELD_TO` names.
     pub(super) fn best() -> Self {
-        Self::available().next().unwrap_or(Self(Kind::Portable))
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            let held_to = std::env::var(HELD_TO).unwrap_or_default();
+            let at_most = |isa: &Self| held_to.is_empty() || isa.name() == held_to;
+            let found = Self::available().find(at_most);
+            found.unwrap_or(Self(Kind::Portable))
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => "avx2",
+            Kind::Portable => "portable",
+        }
     }
 
     /// f32 in a vector.
