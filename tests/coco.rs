@@ -13,7 +13,7 @@ mod hostile;
 mod predictions;
 mod predictions_lenient;
 mod predictions_pair;
-mod round_trip;
+pub mod round_trip;
 
 use maskscope::coco::rle_string;
 use maskscope::structures::{Rle, Size};

@@ -34,6 +34,7 @@ mod panels;
 #[cfg(feature = "gui")]
 mod plot;
 mod query;
+mod review;
 mod support;
 #[cfg(feature = "gui")]
 mod train_ui;

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Style, Styles};
 use clap::{Parser, Subcommand};
 
-use super::{check, completions, convert, doctor, eval, infer, inspect, suspects, synth, train};
+use super::{
+    check, completions, convert, doctor, eval, export, infer, inspect, review, suspects, synth,
+    train,
+};
 use crate::config::Config;
 
 const EXAMPLES: &str = "Examples:
@@ -111,6 +114,10 @@ pub enum Command {
     Convert(convert::Args),
     /// Report everything in a COCO set that is left out, altered or suspicious
     Check(check::Args),
+    /// List verdicts, tags, notes and edits of a set's review, or apply edits from a file
+    Review(review::Args),
+    /// Write a set as it stands after its review, or predictions of it, in one of many formats
+    Export(export::Args),
     /// Write a synthetic COCO set: overlapping textured shapes with exact masks
     Synth(synth::Args),
     /// What this machine has, what will be used and why, and what to install

@@ -14,11 +14,13 @@ pub mod crash;
 pub mod doctor;
 pub mod eval;
 mod hand_over;
+pub mod export;
 pub mod infer;
 pub mod inspect;
 pub mod interrupt;
 pub mod output;
 mod progress;
+pub mod review;
 pub mod suspects;
 pub mod synth;
 pub mod train;
@@ -45,6 +47,8 @@ pub fn run(command: &Command, shared: &Shared, out: &mut dyn Write) -> anyhow::R
         Command::Inspect(args) => inspect::run(args, shared, out).map(|()| true)?,
         Command::Convert(args) => convert::run(args, shared, out).map(|()| true)?,
         Command::Check(args) => check::run(args, shared, out).map(|()| true)?,
+        Command::Review(args) => review::run(args, shared, out).map(|()| true)?,
+        Command::Export(args) => export::run(args, shared, out).map(|()| true)?,
         Command::Synth(args) => synth::run(args, shared, out)?,
         Command::Doctor(args) => doctor::run(args, shared, out)?,
         Command::Completions(args) => completions::run(args, out).map(|()| true)?,

@@ -105,6 +105,26 @@ pub enum CocoError {
         /// The file.
         path: PathBuf,
     },
+    /// A mask that cannot be made.
+    #[error("annotation {annotation} of {path}: {reason}")]
+    Segmentation {
+        /// The set.
+        path: PathBuf,
+        /// The JSON's id of the annotation.
+        annotation: u64,
+        /// Why.
+        reason: String,
+    },
+    /// Another format cannot hold the set.
+    #[error("cannot export to {path} as {format}: {reason}")]
+    Format {
+        /// The output.
+        path: PathBuf,
+        /// The format.
+        format: &'static str,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// Several data sets lie where one was expected.
     #[error("{path} holds several COCO data sets ({found}): name one of the files")]
     Ambiguous {

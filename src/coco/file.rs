@@ -117,6 +117,26 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// Tells one content of a file from another: its length and CRC-32, in hexadecimal.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn content_hash(path: &Path) -> Result<String, CocoError> {
+    const BLOCK: usize = 1 << 20;
+    let io = |source| CocoError::read(path, source);
+    let mut file = File::open(path).map_err(io)?;
+    let (mut hasher, mut length) = (crc32fast::Hasher::new(), 0u64);
+    let mut block = vec![0u8; BLOCK];
+    loop {
+        let got = file.read(&mut block).map_err(io)?;
+        if got == 0 {
+            return Ok(format!("{length:x}-{:08x}", hasher.finalize()));
+        }
+        length += got as u64;
+        hasher.update(block.get(..got).unwrap_or_default());
+    }
+}
+
 /// Writes a JSON as Python's `json.dump(indent=1)` would, in one step: an old file stays until the new one is whole.
 ///
 /// # Errors

@@ -1,6 +1,8 @@
 //! COCO files: sets, prediction files, results, the RLE string codec. Wraps hotcoco's types.
 
 pub mod check;
+mod convert;
+mod corrections;
 pub mod correspond;
 pub mod dataset;
 mod derive;
@@ -11,11 +13,17 @@ pub mod predictions;
 mod python_json;
 pub mod rle_string;
 pub mod save;
+mod shape;
+mod yolo;
 
+pub use convert::{write_cvat, write_voc};
+pub use corrections::{Corrected, CorrectedSet, Corrections, Counts, Origin, Record};
 pub use dataset::{Annotation, Annotations, Dataset, DatasetImage};
 pub use derive::{Derivation, write_derived};
 pub use error::CocoError;
-pub use file::{AtomicFile, write_json, write_whole};
+pub use file::{AtomicFile, content_hash, write_json, write_whole};
+pub use shape::{Shape, ShapeError};
+pub use yolo::{FormatCounts, write_yolo};
 
 use crate::structures::{ClassTable, Detection, Size};
 

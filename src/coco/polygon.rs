@@ -24,3 +24,20 @@ pub fn rasterise(parts: &[Vec<f64>], size: Size) -> Result<Rle, String> {
     }
     mask.ok_or_else(|| "none of its polygons has three vertices".into())
 }
+
+/// The union of the parts without the union of the holes, each rasterised as `rasterise` does. A hole of fewer than three
+/// vertices takes nothing away.
+///
+/// # Errors
+/// As `rasterise`, of the parts.
+pub fn rasterise_with_holes(
+    parts: &[Vec<f64>],
+    holes: &[Vec<f64>],
+    size: Size,
+) -> Result<Rle, String> {
+    let mask = rasterise(parts, size)?;
+    match rasterise(holes, size) {
+        Ok(holes) => mask.minus(&holes).map_err(|error| error.to_string()),
+        Err(_) => Ok(mask), // no hole with three vertices
+    }
+}

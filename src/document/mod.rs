@@ -8,6 +8,7 @@ pub mod health;
 mod images_list;
 mod open;
 mod opening;
+pub mod review;
 mod running;
 pub mod settings;
 mod state;

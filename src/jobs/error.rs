@@ -40,6 +40,15 @@ pub enum JobError {
         /// The folder.
         path: PathBuf,
     },
+    /// An export onto the set itself.
+    #[error("{path} is the set itself, which is never changed: choose another output")]
+    OntoItself {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A report without anything to report on.
+    #[error("a report is about predictions: give --predictions")]
+    ReportWithoutPredictions,
     /// A device was asked for that this build or machine does not have.
     #[error("device {asked} cannot be used: {why}")]
     Device {

@@ -10,6 +10,7 @@ pub mod device;
 pub mod doctor;
 mod error;
 pub mod evaluate;
+pub mod export;
 pub mod images;
 pub mod infer;
 pub mod infer_file;

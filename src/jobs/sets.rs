@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::JobError;
+use crate::coco::dataset::{Dataset, Role};
 use crate::coco::write_whole;
 use crate::data::{self, synth};
 use crate::structures::Size;
@@ -19,6 +20,14 @@ const DEMO_NAME: &str = "demo-1";
 
 /// The demo's model, trained by `maskscope train` on the synthetic set; `assets/demo.md` tells how.
 const DEMO_MODEL: &[u8] = include_bytes!("../../assets/demo.safetensors");
+
+/// Opens a COCO set, a folder of any layout or a JSON, with its images in `images` where that is given.
+///
+/// # Errors
+/// No set there, several, or a JSON that cannot be read.
+pub fn open_set(path: &Path, images: Option<&Path>) -> Result<Dataset, JobError> {
+    Ok(Dataset::open_as(path, Role::Any, images)?)
+}
 
 /// Whether the name is one of an image that `infer` would read.
 pub fn is_image(path: &Path) -> bool {

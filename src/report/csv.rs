@@ -4,18 +4,10 @@ use std::io::{self, Write};
 
 use super::{KindView, Report};
 use crate::eval::{Area, DetectionStatus, NOT_COUNTED, TruthStatus, cell_match};
+use crate::structures::csv_field as quoted;
 
 /// Indices of the thresholds whose matches are listed: .50 and .75.
 const LISTED: [usize; 2] = [0, 5];
-
-/// A field, in quotes where it needs them.
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
-}
 
 fn maybe<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(String::new, |value| value.to_string())

@@ -1,11 +1,14 @@
 //! Plain values that every layer speaks: sizes, boxes, run-length masks, transforms, detections. No tensors, no IO.
 
+mod bitmap;
 mod boxes;
 mod classes;
+mod components;
 mod detection;
 mod ground_truth;
 mod oklch;
 mod precision;
+pub mod outline;
 mod random;
 pub mod ranking;
 mod rle;
@@ -15,6 +18,7 @@ mod size;
 mod text;
 mod transform;
 
+pub use bitmap::{Combine, EditableMask, Paint, PixelRect, snapped_to_border};
 pub use boxes::{BoxXywh, BoxXyxy};
 pub use classes::ClassTable;
 pub use detection::{Detection, MaskQuality};
@@ -25,5 +29,5 @@ pub use random::{Random, mix};
 pub use rle::{Rle, RleError};
 pub use shared::is_same;
 pub use size::Size;
-pub use text::thousands;
+pub use text::{csv_field, thousands};
 pub use transform::ImageTransform;

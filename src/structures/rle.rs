@@ -150,6 +150,50 @@ impl Rle {
         })
     }
 
+    /// Calls `take` with each column and its foreground rows, a run over a column's end in pieces.
+    pub(super) fn column_spans(&self, mut take: impl FnMut(usize, std::ops::Range<usize>)) {
+        let height = self.size.height;
+        for (start, end) in self.spans() {
+            let (mut at, end) = (start as usize, end as usize);
+            while at < end {
+                let column = at / height;
+                let rows = at % height..(end - column * height).min(height);
+                at = column * height + rows.end;
+                take(column, rows);
+            }
+        }
+    }
+
+    /// Foreground where this mask has none.
+    pub fn inverted(&self) -> Self {
+        let mut runs = Runs::default();
+        for (at, &run) in self.runs.iter().enumerate() {
+            runs.push(at % 2 == 0, u64::from(run));
+        }
+        Self::from_whole_runs(self.size, runs)
+    }
+
+    /// The mask of runs that are known to fill it.
+    pub(super) fn from_whole_runs(size: Size, runs: Runs) -> Self {
+        Self {
+            size,
+            runs: runs.finish(),
+        }
+    }
+
+    /// A number that tells masks apart: equal masks have equal ones, in every version and on every machine (FNV-1a).
+    pub fn fingerprint(&self) -> u64 {
+        const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+        const PRIME: u64 = 0x0100_0000_01b3;
+        let sides = [self.size.width as u64, self.size.height as u64];
+        let spans = self.spans().flat_map(|(start, end)| [start, end]);
+        let numbers = sides.into_iter().chain(spans);
+        let bytes = numbers.flat_map(u64::to_le_bytes);
+        bytes.fold(BASIS, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(PRIME)
+        })
+    }
+
     /// Cumulative ends of the runs: a pixel is foreground where the number of ends at or before it is odd.
     pub fn ends(&self) -> Vec<u32> {
         self.runs
@@ -280,14 +324,15 @@ impl Rle {
 
 /// Collects runs, joining neighbours of one kind.
 #[derive(Default)]
-struct Runs {
+pub(super) struct Runs {
     runs: Vec<u32>,
     foreground: bool,
     length: u64,
 }
 
 impl Runs {
-    fn push(&mut self, foreground: bool, length: u64) {
+    #[inline]
+    pub(super) fn push(&mut self, foreground: bool, length: u64) {
         if foreground != self.foreground && length > 0 {
             self.close();
             self.foreground = foreground;

@@ -12,3 +12,12 @@ pub fn thousands(number: usize) -> String {
     }
     text
 }
+
+/// A field of a table of comma separated values, in quotes where it needs them.
+pub fn csv_field(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::fuzz::Rng;
 
 /// Every JSON below a folder that opens as a set.
-fn sets_below(folder: &Path) -> Vec<PathBuf> {
+pub fn sets_below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -156,6 +156,8 @@ pub(in crate::coco) struct Index {
     /// Position of the closing bracket of the whole, and whether anything stands before it.
     pub closing: u64,
     pub is_empty: bool,
+    /// Where the value of `info` stands; of equal keys the last one.
+    pub info: Option<Range<u64>>,
 }
 
 /// Reads a set. `images_known` is called as soon as the images are, each time a list of them ends.
@@ -191,6 +193,7 @@ pub(super) fn read<R: Read>(
             }
             b"annotations" => index.read_list(List::Annotations, &mut stream)?,
             b"categories" => index.read_list(List::Categories, &mut stream)?,
+            b"info" => index.info = Some(stream.skip()?),
             _ => {
                 stream.skip()?;
             }

@@ -200,6 +200,14 @@ impl Dataset {
         Ok(record)
     }
 
+    /// Refuses a file that was changed, replaced or removed since it was opened: quick enough to ask every second.
+    ///
+    /// # Errors
+    /// `CocoError::Changed`.
+    pub fn check_unchanged(&self) -> Result<(), CocoError> {
+        self.source.check_unchanged()
+    }
+
     /// Line and column, from 1, of offsets in the JSON, which must ascend: of `AnnotationHead::span`, for example.
     ///
     /// # Errors

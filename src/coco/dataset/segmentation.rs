@@ -33,7 +33,7 @@ pub(in crate::coco) fn of_record(record: &[u8]) -> Result<Segmentation, String> 
     }
 }
 
-fn read(text: &[u8]) -> Result<Segmentation, String> {
+pub(in crate::coco) fn read(text: &[u8]) -> Result<Segmentation, String> {
     match text.first() {
         Some(b'[') => {
             let parts = polygons(text)?;

@@ -1,0 +1,124 @@
+//! The audit trail: when what was changed, before and after. Who did it is not recorded.
+
+use std::io::{self, Write};
+
+use serde_json::json;
+
+use super::database::StoredStep;
+use super::edit::{Change, Opinion};
+use super::history::HistoryLine;
+use crate::coco::Record;
+use crate::structures::csv_field;
+
+/// Writes the trail as CSV: a row for each change of each doing, undoing and redoing. `lines` are all entries, dropped ones
+/// among them, by number.
+///
+/// # Errors
+/// The output cannot be written.
+pub fn write_audit(
+    steps: &[StoredStep],
+    lines: &[HistoryLine],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    writeln!(
+        out,
+        "when,step,entry,action,what,image,annotation,kind,before,after"
+    )?;
+    for (number, step) in (1..).zip(steps) {
+        let Ok(at) = lines.binary_search_by_key(&step.seq, |line| line.seq) else {
+            continue;
+        };
+        let line = &lines[at];
+        for change in line.changes() {
+            let change = if step.action == "undo" {
+                change.inverse()
+            } else {
+                change
+            };
+            let row = row(&change, line);
+            writeln!(
+                out,
+                "{},{number},{},{},{},{},{},{},{},{}",
+                step.at,
+                step.seq,
+                step.action,
+                csv_field(&line.words),
+                row.image,
+                row.annotation,
+                row.kind,
+                csv_field(&row.before),
+                csv_field(&row.after)
+            )?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Row {
+    image: String,
+    annotation: String,
+    kind: &'static str,
+    before: String,
+    after: String,
+}
+
+fn row(change: &Change, line: &HistoryLine) -> Row {
+    let image = line.image_id.map(|id| id.to_string()).unwrap_or_default();
+    match change {
+        Change::Annotation { id, before, after } => Row {
+            image: [before, after]
+                .into_iter()
+                .flatten()
+                .next()
+                .map_or(image, |record| record.image_id.to_string()),
+            annotation: id.to_string(),
+            kind: "annotation",
+            before: record_text(before.as_ref()),
+            after: record_text(after.as_ref()),
+        },
+        Change::Category { id, before, after } => {
+            let text = |name: &Option<String>| {
+                let named = name.as_ref().map(|name| json!({ "id": id, "name": name }));
+                named.map(|value| value.to_string()).unwrap_or_default()
+            };
+            Row {
+                kind: "category",
+                before: text(before),
+                after: text(after),
+                ..Row::default()
+            }
+        }
+        Change::Opinion {
+            target,
+            before,
+            after,
+        } => {
+            let text = |opinion: &Opinion| {
+                let about = json!({ "target": target, "opinion": opinion });
+                if opinion.is_empty() {
+                    String::new()
+                } else {
+                    about.to_string()
+                }
+            };
+            let annotation = match target {
+                super::Target::Annotation(id) => id.to_string(),
+                _ => String::new(),
+            };
+            Row {
+                image,
+                annotation,
+                kind: "opinion",
+                before: text(before),
+                after: text(after),
+            }
+        }
+    }
+}
+
+/// A record without a shape is the file's.
+fn record_text(record: Option<&Record>) -> String {
+    let text = record.map(|record| serde_json::to_string(record).unwrap_or_default());
+    text.unwrap_or_default()
+}

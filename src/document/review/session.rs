@@ -1,0 +1,586 @@
+//! The review of one set: what was changed, its history, and where it is kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ReviewError;
+use super::conflict::{self, Conflict, Keep};
+use super::database::{self, Loaded, StoredEntry, StoredStep};
+use super::edit::{Change, Edit, Opinion, Target, Verdict};
+use super::history::{History, HistoryLine};
+use super::place::{self, Locked, Place};
+use super::queue::Queue;
+use super::resolve::{Resolved, Resolver};
+use super::state::{Ids, Places, State};
+use super::writer::{SaveState, Write, Writer};
+use crate::coco::dataset::Dataset;
+use crate::coco::{Corrected, CorrectedSet, Corrections, Shape};
+use crate::jobs::export::{Remark, Remarks};
+use crate::structures::{ClassTable, Rle};
+
+/// How a review is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To edit; where another window does, to read.
+    Edit,
+    /// To read what is there; nothing is made.
+    Read,
+}
+
+/// What an edit, an undo or a redo did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Its words in the history.
+    pub words: String,
+    /// The image that it is about.
+    pub image_id: Option<u64>,
+    /// New annotations and categories, in order.
+    pub new_ids: Vec<i64>,
+    /// On disk when `saved` has come this far.
+    pub ticket: u64,
+    /// False where everything was so already: nothing was noted.
+    pub is_change: bool,
+}
+
+/// Where edits go.
+enum Store {
+    /// Nowhere: they end with the session.
+    Memory,
+    /// Into the database. The lock is held as long as it is open.
+    Database {
+        writer: Writer,
+        _lock: std::fs::File,
+    },
+    /// They are refused.
+    ReadOnly(String),
+}
+
+/// A review. Dropped, it writes what is still on its way; `close` tells whether that worked.
+pub struct ReviewSession {
+    places: Places,
+    state: State,
+    history: History,
+    ids: Ids,
+    steps: Vec<StoredStep>,
+    /// Entries that were undone and then replaced: for the audit trail alone.
+    dropped: Vec<HistoryLine>,
+    bases: BTreeMap<u64, Vec<u8>>,
+    queues: BTreeMap<String, Queue>,
+    conflicts: Vec<Conflict>,
+    notes: Vec<String>,
+    path: Option<PathBuf>,
+    store: Store,
+}
+
+impl ReviewSession {
+    /// Opens the review of a set, beside its JSON or, where that folder cannot be written, in the user's data folder. Reads
+    /// the whole history: call it on a thread.
+    ///
+    /// # Errors
+    /// A database that is damaged (it is put aside) or of a later version; folders that refuse.
+    pub fn open(set: Arc<Dataset>, access: Access) -> Result<Self, ReviewError> {
+        Self::open_in(set, access, &place::data_folder())
+    }
+
+    /// As `open`, with a data folder of one's own.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_in(set: Arc<Dataset>, access: Access, data: &Path) -> Result<Self, ReviewError> {
+        let json = set.json().to_owned();
+        if access == Access::Read {
+            let why = "it was opened to read".to_owned();
+            let found = Place::find(&json, data);
+            return Self::reading(set, found, why);
+        }
+        let place = Place::take(&json, data)?;
+        match place.lock {
+            Locked::Theirs => {
+                let why = format!("another window or process edits {}", json.display());
+                let mut session = Self::reading(set, Some(place.path), why.clone())?;
+                session.notes.push(why);
+                Ok(session)
+            }
+            Locked::Ours(lock) => {
+                let connection = database::open_to_write(&place.path)?;
+                let loaded = database::load(&connection, &place.path)?;
+                let writer = Writer::start(connection, &place.path)?;
+                let store = Store::Database {
+                    writer,
+                    _lock: lock,
+                };
+                let mut session = Self::with(set, loaded, store, Some(place.path))?;
+                session.notes.extend(place.note);
+                Ok(session)
+            }
+        }
+    }
+
+    /// A review that is kept nowhere.
+    ///
+    /// # Errors
+    /// None today; the file is not read.
+    pub fn in_memory(set: Arc<Dataset>) -> Result<Self, ReviewError> {
+        Self::with(set, Loaded::default(), Store::Memory, None)
+    }
+
+    fn reading(set: Arc<Dataset>, path: Option<PathBuf>, why: String) -> Result<Self, ReviewError> {
+        let loaded = match path.as_deref().filter(|path| path.is_file()) {
+            Some(path) => database::load(&database::open_to_read(path)?, path)?,
+            None => Loaded::default(),
+        };
+        Self::with(set, loaded, Store::ReadOnly(why), path)
+    }
+
+    fn with(
+        set: Arc<Dataset>,
+        loaded: Loaded,
+        store: Store,
+        path: Option<PathBuf>,
+    ) -> Result<Self, ReviewError> {
+        let mut ids = Ids::of_set(&set);
+        let places = Places::new(set);
+        let mut state = State::default();
+        for entry in &loaded.entries {
+            for change in HistoryLine::new(entry).changes() {
+                ids.see(&change);
+                if !entry.is_dropped && entry.seq <= loaded.position {
+                    state.apply(&places, &change);
+                }
+            }
+        }
+        let bases = loaded.bases.into_iter().collect();
+        let conflicts = conflict::find(&places, &state, &bases)?;
+        let queues = loaded
+            .queues
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), serde_json::from_str(value).ok()?)));
+        let dropped = loaded.entries.iter().filter(|entry| entry.is_dropped);
+        Ok(Self {
+            history: History::of(&loaded.entries, loaded.position),
+            dropped: dropped.map(HistoryLine::new).collect(),
+            queues: queues.collect(),
+            steps: loaded.steps,
+            notes: Vec::new(),
+            places,
+            state,
+            ids,
+            bases,
+            conflicts,
+            path,
+            store,
+        })
+    }
+
+    /// Does an edit, and hands it to the writer. No frame waits.
+    ///
+    /// # Errors
+    /// What the edit asks for is not there or cannot be; nothing has changed then. `ReadOnly`.
+    pub fn apply(&mut self, edit: &Edit) -> Result<Applied, ReviewError> {
+        self.check_writable()?;
+        let mut resolver = Resolver {
+            places: &self.places,
+            state: &mut self.state,
+            ids: self.ids,
+            done: Resolved::default(),
+        };
+        let resolved = resolver.resolve(edit);
+        let (done, ids) = (resolver.done, resolver.ids);
+        if let Err(refused) = resolved {
+            self.revert(&done.changes);
+            return Err(refused);
+        }
+        self.ids = ids;
+        self.enter(done)
+    }
+
+    /// Makes resolved changes one entry of the history.
+    fn enter(&mut self, done: Resolved) -> Result<Applied, ReviewError> {
+        let is_change = !done.changes.is_empty();
+        let committed = if is_change {
+            self.commit(&done)
+        } else {
+            Ok(self.asked())
+        };
+        let ticket = match committed {
+            Ok(ticket) => ticket,
+            Err(refused) => {
+                self.revert(&done.changes);
+                return Err(refused);
+            }
+        };
+        Ok(Applied {
+            words: done.words,
+            image_id: done.image_id,
+            new_ids: done.new_ids,
+            ticket,
+            is_change,
+        })
+    }
+
+    /// Takes changes back that became no entry.
+    fn revert(&mut self, changes: &[Change]) {
+        for change in changes.iter().rev() {
+            self.state.apply(&self.places, &change.clone().inverse());
+        }
+    }
+
+    fn commit(&mut self, done: &Resolved) -> Result<u64, ReviewError> {
+        let bases = self.new_bases(&done.changes)?;
+        let entry = StoredEntry {
+            seq: self.history.next_seq(),
+            at: now(),
+            words: done.words.clone(),
+            image_id: done.image_id,
+            changes: serde_json::to_string(&done.changes).unwrap_or_default(),
+            is_dropped: false,
+        };
+        for change in &done.changes {
+            self.state.apply(&self.places, change);
+        }
+        let position = self.history.position();
+        let replaced = self.history.lines().iter().skip(self.history.done());
+        self.dropped.extend(replaced.cloned());
+        self.history.push(HistoryLine::new(&entry));
+        self.steps.push(StoredStep {
+            at: entry.at.clone(),
+            action: "do".into(),
+            seq: entry.seq,
+        });
+        self.bases.extend(bases.iter().cloned());
+        Ok(self.write(Write::Do {
+            entry,
+            position,
+            bases,
+        }))
+    }
+
+    /// The file's records of annotations that are edited for the first time.
+    fn new_bases(&self, changes: &[Change]) -> Result<Vec<(u64, Vec<u8>)>, ReviewError> {
+        let mut bases = BTreeMap::new();
+        for change in changes {
+            if let Change::Annotation { id, .. } = change
+                && !self.bases.contains_key(id)
+                && let Some(head) = self.places.head(*id)
+            {
+                bases.insert(*id, self.places.set().record(head)?);
+            }
+        }
+        Ok(bases.into_iter().collect())
+    }
+
+    /// Takes the last entry back; `None` where there is none.
+    ///
+    /// # Errors
+    /// `ReadOnly`.
+    pub fn undo(&mut self) -> Result<Option<Applied>, ReviewError> {
+        self.check_writable()?;
+        let line = self.history.undo();
+        Ok(line.map(|line| {
+            let changes = line.changes().into_iter().rev().map(Change::inverse);
+            self.moved(&line, changes.collect(), "undo")
+        }))
+    }
+
+    /// Does the entry again that was taken back last; `None` where there is none.
+    ///
+    /// # Errors
+    /// `ReadOnly`.
+    pub fn redo(&mut self) -> Result<Option<Applied>, ReviewError> {
+        self.check_writable()?;
+        let line = self.history.redo();
+        Ok(line.map(|line| self.moved(&line, line.changes(), "redo")))
+    }
+
+    fn moved(&mut self, line: &HistoryLine, changes: Vec<Change>, action: &str) -> Applied {
+        for change in &changes {
+            self.state.apply(&self.places, change);
+        }
+        let step = StoredStep {
+            at: now(),
+            action: action.to_owned(),
+            seq: line.seq,
+        };
+        self.steps.push(step.clone());
+        let position = self.history.position();
+        Applied {
+            words: line.words.clone(),
+            image_id: line.image_id,
+            new_ids: Vec::new(),
+            ticket: self.write(Write::Move { step, position }),
+            is_change: true,
+        }
+    }
+
+    fn check_writable(&self) -> Result<(), ReviewError> {
+        match &self.store {
+            Store::ReadOnly(why) => Err(ReviewError::ReadOnly { why: why.clone() }),
+            Store::Memory | Store::Database { .. } => Ok(()),
+        }
+    }
+
+    fn write(&self, write: Write) -> u64 {
+        match &self.store {
+            Store::Database { writer, .. } => writer.write(write),
+            Store::Memory | Store::ReadOnly(_) => 0,
+        }
+    }
+
+    fn asked(&self) -> u64 {
+        match &self.store {
+            Store::Database { writer, .. } => writer.asked(),
+            Store::Memory | Store::ReadOnly(_) => 0,
+        }
+    }
+
+    /// Everything with a ticket up to this is on disk.
+    pub fn saved(&self) -> u64 {
+        match &self.store {
+            Store::Database { writer, .. } => writer.saved(),
+            Store::Memory | Store::ReadOnly(_) => 0,
+        }
+    }
+
+    /// For the status bar.
+    pub fn save_state(&self) -> SaveState {
+        match &self.store {
+            Store::Database { writer, .. } => writer.state(),
+            Store::Memory | Store::ReadOnly(_) => SaveState::Saved,
+        }
+    }
+
+    /// Waits until a ticket is on disk; gives up after `patience` where the disk refuses. Not for a frame.
+    ///
+    /// # Errors
+    /// `NotSaved`; the edits stay in memory and are tried again.
+    pub fn wait_saved(&self, ticket: u64, patience: Duration) -> Result<(), ReviewError> {
+        match &self.store {
+            Store::Database { writer, .. } => writer.wait(ticket, patience),
+            Store::Memory | Store::ReadOnly(_) => Ok(()),
+        }
+    }
+
+    /// Ends the review when everything is on disk.
+    ///
+    /// # Errors
+    /// As `wait_saved`.
+    pub fn close(self, patience: Duration) -> Result<(), ReviewError> {
+        self.wait_saved(self.asked(), patience)
+    }
+
+    /// Bounds the database to so many pages of 4 KiB, 0 for no bound. Beyond it edits stay in memory, as on a full disk.
+    pub fn limit_database(&self, pages: u32) {
+        if let Store::Database { writer, .. } = &self.store {
+            writer.limit_pages(pages);
+        }
+    }
+
+    /// Whether edits are refused.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self.store, Store::ReadOnly(_))
+    }
+
+    /// What the user should know: where the review is kept, who else edits.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The database, if there is one.
+    pub fn database(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The set.
+    pub fn set(&self) -> &Arc<Dataset> {
+        self.places.set()
+    }
+
+    /// Whether another program has changed the set's file since it was opened: open it again, and a new session over it; the
+    /// edits come along. Cheap enough for every second.
+    pub fn is_set_changed(&self) -> bool {
+        self.places.set().check_unchanged().is_err()
+    }
+
+    /// The entries of the history; those from `history_position` on can be redone.
+    pub fn history(&self) -> &[HistoryLine] {
+        self.history.lines()
+    }
+
+    /// How many entries are done.
+    pub fn history_position(&self) -> usize {
+        self.history.done()
+    }
+
+    /// The state that the history leads to.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Annotations and categories that differ from the file.
+    pub fn corrections(&self) -> &Corrections {
+        &self.state.corrections
+    }
+
+    /// All verdicts, tags and notes.
+    pub fn opinions(&self) -> &BTreeMap<Target, Opinion> {
+        &self.state.opinions
+    }
+
+    /// Verdict, tags and note of one instance.
+    pub fn opinion(&self, target: &Target) -> Opinion {
+        self.state.opinions.get(target).cloned().unwrap_or_default()
+    }
+
+    /// Classes by label, new ones at the end.
+    pub fn classes(&self) -> ClassTable {
+        self.state.corrections.classes(self.places.set())
+    }
+
+    /// The annotations of an image as they stand now, and why others are left out. Reads the file: call it on a thread, or for the
+    /// open image alone.
+    ///
+    /// # Errors
+    /// The file was changed since it was opened.
+    pub fn annotations(&self, image: usize) -> Result<(Vec<Corrected>, Vec<String>), ReviewError> {
+        let set = CorrectedSet::new(self.places.set(), &self.state.corrections);
+        Ok(set.annotations(image)?)
+    }
+
+    /// The shape of an annotation: polygons to edit, or runs.
+    ///
+    /// # Errors
+    /// No such annotation; the file was changed.
+    pub fn shape(&self, id: u64) -> Result<Shape, ReviewError> {
+        self.state.shape(&self.places, id)
+    }
+
+    /// The mask of an annotation, to paint on.
+    ///
+    /// # Errors
+    /// As `shape`.
+    pub fn mask(&self, id: u64) -> Result<Rle, ReviewError> {
+        self.state.mask(&self.places, id)
+    }
+
+    /// Ids of annotations that differ from the file.
+    pub fn edited(&self) -> BTreeSet<u64> {
+        self.state.corrections.annotations.keys().copied().collect()
+    }
+
+    /// Annotations that were edited here and changed by another program.
+    pub fn conflicts(&self) -> &[Conflict] {
+        &self.conflicts
+    }
+
+    /// Settles a conflict; that is an entry of the history.
+    ///
+    /// # Errors
+    /// `ReadOnly`; there is no conflict about that annotation.
+    pub fn settle(&mut self, id: u64, keep: Keep) -> Result<Applied, ReviewError> {
+        self.check_writable()?;
+        let at = self.conflicts.iter().position(|conflict| conflict.id == id);
+        let at = at.ok_or(ReviewError::NoAnnotation(id))?;
+        let conflict = self.conflicts[at].clone();
+        let base = self.bases.get(&id);
+        let mut ids = self.ids;
+        let changes = conflict::settle(&self.places, &self.state, &mut ids, base, &conflict, keep)?;
+        if let Some(head) = self.places.head(id) {
+            let record = self.places.set().record(head)?;
+            self.bases.insert(id, record.clone());
+            self.write(Write::Base { id, record });
+        }
+        let kept = match keep {
+            Keep::Mine => "Keep mine",
+            Keep::Theirs => "Take theirs",
+        };
+        let done = Resolved {
+            changes,
+            words: format!("{kept}: {}", conflict.words),
+            image_id: Some(conflict.image_id),
+            new_ids: Vec::new(),
+        };
+        self.ids = ids;
+        self.conflicts.remove(at);
+        self.enter(done)
+    }
+
+    /// Queues by name.
+    pub fn queues(&self) -> &BTreeMap<String, Queue> {
+        &self.queues
+    }
+
+    /// Keeps a queue and where it stands, under its name.
+    ///
+    /// # Errors
+    /// `ReadOnly`.
+    pub fn keep_queue(&mut self, queue: Queue) -> Result<u64, ReviewError> {
+        self.check_writable()?;
+        let value = serde_json::to_string(&queue).unwrap_or_default();
+        let name = queue.name.clone();
+        self.queues.insert(name.clone(), queue);
+        Ok(self.write(Write::Queue { name, value }))
+    }
+
+    /// What an export adds to the annotations, and the predictions that it leaves out.
+    pub fn remarks(&self) -> Remarks {
+        let mut remarks = Remarks::default();
+        for (target, opinion) in &self.state.opinions {
+            match target {
+                Target::Annotation(id) => {
+                    let verdict = opinion.verdict.map(|verdict| verdict.words().to_owned());
+                    let remark = Remark {
+                        verdict: verdict.unwrap_or_default(),
+                        tags: opinion.tags.clone(),
+                        note: opinion.note.clone(),
+                    };
+                    remarks.annotations.insert(*id, remark);
+                }
+                Target::Prediction(key) if opinion.verdict == Some(Verdict::Reject) => {
+                    let rejected = (key.image_id, key.source.clone(), key.mask.clone());
+                    remarks.rejected.insert(rejected);
+                }
+                Target::Prediction(_) | Target::Image(_) => {}
+            }
+        }
+        remarks
+    }
+
+    /// Writes the audit trail into a file, in one step.
+    ///
+    /// # Errors
+    /// The folder or the disk refuses.
+    pub fn export_audit(&self, path: &Path) -> Result<(), ReviewError> {
+        Ok(crate::coco::write_whole(path, |out| self.write_audit(out))?)
+    }
+
+    /// Refuses while conflicts wait for a decision: an export would hold neither side.
+    ///
+    /// # Errors
+    /// `Conflicts`.
+    pub fn check_settled(&self) -> Result<(), ReviewError> {
+        match self.conflicts.len() {
+            0 => Ok(()),
+            count => Err(ReviewError::Conflicts(count)),
+        }
+    }
+
+    /// The audit trail as CSV.
+    ///
+    /// # Errors
+    /// The output cannot be written.
+    pub fn write_audit(&self, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+        let mut lines: Vec<HistoryLine> = self.dropped.clone();
+        lines.extend_from_slice(self.history.lines());
+        lines.sort_by_key(|line| line.seq);
+        super::audit::write_audit(&self.steps, &lines, out)
+    }
+}
+
+/// UTC, to the millisecond.
+fn now() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+        .to_string()
+}

@@ -1,0 +1,196 @@
+//! What is on disk: acknowledged edits, one editor at a time, merging with a changed file, queues, the audit trail.
+
+use std::time::Duration;
+
+use maskscope::document::review::{
+    Access, ConflictKind, Edit, Keep, Queue, ReviewError, SaveState, Shape, Target, Verdict,
+};
+use serde_json::json;
+
+use super::{Home, add, disk, set_json};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn reject(id: u64) -> Edit {
+    Edit::Verdict {
+        target: Target::Annotation(id),
+        verdict: Some(Verdict::Reject),
+    }
+}
+
+#[test]
+fn a_second_window_reads() {
+    let home = Home::new();
+    let mut first = home.open();
+    let ticket = first.apply(&Edit::Delete { ids: vec![5] }).unwrap().ticket;
+    first.wait_saved(ticket, PATIENCE).unwrap();
+    assert_eq!(first.save_state(), SaveState::Saved);
+    assert!(first.saved() >= ticket);
+    let mut second = home.open();
+    assert!(second.is_read_only());
+    assert!(
+        second.notes()[0].contains("another window"),
+        "{:?}",
+        second.notes()
+    );
+    assert_eq!(second.corrections(), first.corrections());
+    assert!(matches!(
+        second.apply(&reject(0)),
+        Err(ReviewError::ReadOnly { .. })
+    ));
+    assert!(second.undo().is_err() && second.redo().is_err());
+    first.close(PATIENCE).unwrap();
+    let third = home.open();
+    assert!(!third.is_read_only(), "the lock went with the first");
+    assert_eq!(third.history().len(), 1);
+}
+
+#[test]
+fn reading_makes_nothing() {
+    let home = Home::new();
+    let review = home.try_open(Access::Read).unwrap();
+    assert!(review.is_read_only() && review.corrections().is_empty());
+    drop(review);
+    let names = std::fs::read_dir(home.path()).unwrap().count();
+    assert_eq!(names, 1, "the JSON alone");
+}
+
+#[test]
+fn the_source_is_never_touched() {
+    let home = Home::new();
+    let before = std::fs::read(&home.json).unwrap();
+    let mut review = home.open();
+    review.apply(&Edit::Delete { ids: vec![0] }).unwrap();
+    review
+        .apply(&add(2, Shape::Runs(disk(5.0, 5.0, 2.0))))
+        .unwrap();
+    review.close(PATIENCE).unwrap();
+    assert!(std::fs::read(&home.json).unwrap() == before);
+}
+
+#[test]
+fn edits_follow_a_changed_file() {
+    let home = Home::new();
+    let mut review = home.open();
+    for id in [0, 5, 9, 12] {
+        let crowd = Edit::SetCrowd {
+            id,
+            iscrowd: id != 9,
+        };
+        review.apply(&crowd).unwrap();
+    }
+    let painted = Shape::Runs(disk(9.0, 9.0, 3.0));
+    let new = review.apply(&add(3, painted.clone())).unwrap().new_ids;
+    assert_eq!(new, [13]);
+    assert!(!review.is_set_changed());
+
+    // Another program: 5 gets another class, 12 goes, 13 is new; 0 and 9 stay, written with other space.
+    let mut set = set_json();
+    set["annotations"][1]["category_id"] = json!(1);
+    let fresh = json!({"id": 13, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 4, "bbox": [0, 0, 2, 2],
+                       "segmentation": [[0, 0, 2, 0, 2, 2, 0, 2]]});
+    let list = set["annotations"].as_array_mut().unwrap();
+    list.remove(3);
+    list.push(fresh);
+    std::fs::write(&home.json, set.to_string()).unwrap();
+    assert!(review.is_set_changed());
+    let refused = review.apply(&Edit::Delete { ids: vec![0] });
+    assert!(refused.is_ok(), "its record is known already: {refused:?}");
+    review.undo().unwrap();
+    review.close(PATIENCE).unwrap();
+
+    let mut review = home.open();
+    let kinds: Vec<(u64, ConflictKind)> =
+        review.conflicts().iter().map(|c| (c.id, c.kind)).collect();
+    assert_eq!(
+        kinds,
+        [
+            (5, ConflictKind::Changed),
+            (12, ConflictKind::Gone),
+            (13, ConflictKind::SameId)
+        ]
+    );
+    assert!(review.corrections().annotations.contains_key(&0), "went on");
+    assert!(review.settle(0, Keep::Mine).is_err());
+    review.settle(5, Keep::Theirs).unwrap();
+    assert!(!review.corrections().annotations.contains_key(&5));
+    review.settle(12, Keep::Mine).unwrap();
+    review.settle(13, Keep::Mine).unwrap();
+    assert!(review.conflicts().is_empty());
+    let (third, _) = review.annotations(2).unwrap();
+    assert_eq!(third[0].id, 14, "another id, since the file has 13 now");
+    assert_eq!(third[0].shape, painted);
+    let (second, _) = review.annotations(1).unwrap();
+    assert!(
+        second
+            .iter()
+            .any(|a| a.id == 12 && a.is_crowd && a.area > 60.0),
+        "it is back"
+    );
+    review.close(PATIENCE).unwrap();
+    let review = home.open();
+    assert!(
+        review.conflicts().is_empty(),
+        "settled for good: {:?}",
+        review.conflicts()
+    );
+}
+
+#[test]
+fn mine_over_theirs_is_asked_once() {
+    let home = Home::new();
+    let mut review = home.open();
+    review
+        .apply(&Edit::SetClass {
+            id: 0,
+            category_id: 3,
+        })
+        .unwrap();
+    review.close(PATIENCE).unwrap();
+    let mut set = set_json();
+    set["annotations"][0]["area"] = json!(1.0);
+    std::fs::write(&home.json, set.to_string()).unwrap();
+    let mut review = home.open();
+    assert_eq!(review.conflicts().len(), 1);
+    review.settle(0, Keep::Mine).unwrap();
+    review.close(PATIENCE).unwrap();
+    let review = home.open();
+    assert!(review.conflicts().is_empty());
+    assert_eq!(review.annotations(0).unwrap().0[0].category_id, 3);
+}
+
+#[test]
+fn queues_and_the_trail_survive() {
+    let home = Home::new();
+    let mut review = home.open();
+    let items = [0, 5, 9, 12].map(Target::Annotation).to_vec();
+    let mut queue = Queue::new("suspects", items);
+    review.apply(&reject(0)).unwrap();
+    queue.next(review.opinions());
+    queue.skip(review.opinions());
+    review.keep_queue(queue.clone()).unwrap();
+    review.undo().unwrap();
+    review.redo().unwrap();
+    review.undo().unwrap();
+    let note = Edit::Note {
+        target: Target::Annotation(9),
+        note: "a \"crowd\", or not".into(),
+    };
+    review.apply(&note).unwrap();
+    review.close(PATIENCE).unwrap();
+
+    let review = home.open();
+    assert_eq!(review.queues()["suspects"], queue);
+    assert_eq!(review.history().len(), 1, "the other branch is gone");
+    let mut csv = Vec::new();
+    review.write_audit(&mut csv).unwrap();
+    let csv = String::from_utf8(csv).unwrap();
+    let rows: Vec<&str> = csv.lines().collect();
+    assert_eq!(rows.len(), 6, "{csv}");
+    let actions: Vec<&str> = rows[1..]
+        .iter()
+        .map(|row| row.split(',').nth(3).unwrap())
+        .collect();
+    assert_eq!(actions, ["do", "undo", "redo", "undo", "do"]);
+    assert!(rows[5].contains(r#"\""crowd\"", or not"#), "{}", rows[5]);
+}
