@@ -35,6 +35,8 @@ mod panels;
 mod plot;
 mod query;
 mod review;
+#[cfg(feature = "gui")]
+mod review_ui;
 mod support;
 #[cfg(feature = "gui")]
 mod train_ui;

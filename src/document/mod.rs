@@ -9,6 +9,7 @@ mod images_list;
 mod open;
 mod opening;
 pub mod review;
+mod reviewing;
 mod running;
 pub mod settings;
 mod state;
@@ -27,6 +28,7 @@ pub use crate::jobs::logging;
 pub use crate::structures::ranking;
 pub use images_list::{ImageEntry, ImageState};
 pub use opening::OpeningProgress;
+pub use reviewing::{Format, ReviewState};
 pub use state::{Document, ModelState, Notice, NoticeKind, Progress, Source, SourceKind};
 pub use truth::{Truth, TruthInstance, TruthState};
 

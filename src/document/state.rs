@@ -11,6 +11,8 @@ use super::health::Checkup;
 use super::open::{self, OpenError, Opened};
 use super::opening::{Opening, OpeningProgress, Step, Teller};
 use super::ranking::RankBy;
+use super::review::Corrections;
+use super::reviewing::Reviewing;
 use super::running::Running;
 use super::settings::Settings;
 use super::training::Training;
@@ -141,6 +143,11 @@ pub struct Document {
     /// Changes whenever predictions or classes change.
     pub(super) predictions_number: u64,
     truth: Option<TruthKeeper>,
+    pub(super) reviewing: Option<Reviewing>,
+    /// A corrected set that is being written to be trained on.
+    pub(super) to_train: Option<PathBuf>,
+    /// Whether `classes` are those of the review.
+    pub(super) has_review_classes: bool,
     evaluation: Option<Arc<EvaluationFields>>,
     opening: Option<Opening>,
     pub(super) training: Training,
@@ -179,6 +186,9 @@ impl Document {
             predictions_path: None,
             predictions_number: 0,
             truth: None,
+            reviewing: None,
+            to_train: None,
+            has_review_classes: false,
             evaluation: None,
             opening: None,
             training: Training::default(),
@@ -282,6 +292,7 @@ impl Document {
         self.take_inference();
         self.take_evaluations();
         self.take_training();
+        self.take_review();
         if let Some(checkup) = &mut self.checkup {
             checkup.poll();
         }
@@ -429,6 +440,8 @@ impl Document {
     fn clear(&mut self) {
         self.running = None;
         self.truth = None;
+        self.reviewing = None;
+        self.has_review_classes = false;
         self.dataset = None;
         self.attaching = None;
         self.evaluator = None;
@@ -450,6 +463,23 @@ impl Document {
             return TruthState::Absent;
         };
         keeper.get(index, &image.detections().cloned())
+    }
+
+    /// From now on the annotations of an image have these corrections.
+    pub(super) fn correct(&mut self, index: usize, corrections: Option<Corrections>) {
+        if let Some(keeper) = &mut self.truth {
+            keeper.correct(index, corrections);
+        }
+    }
+
+    /// The classes are others now; labels are what they were.
+    pub(super) fn classes_changed(&mut self) {
+        self.revision += 1;
+    }
+
+    /// Something was said or corrected.
+    pub(super) fn reviewed(&mut self) {
+        self.revision += 1;
     }
 
     /// Whether what is open has annotations.

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Wake;
+use super::review::{self, CorrectedSet, Corrections};
 use crate::coco::dataset::{Annotation, Dataset};
 use crate::eval::best_overlap;
 use crate::structures::Detection;
@@ -45,6 +46,8 @@ pub enum TruthState {
 }
 
 type Predictions = Option<Arc<Vec<Detection>>>;
+/// What a review made of an image.
+type Corrected = Option<Arc<Corrections>>;
 
 /// What is known of an image, and for which predictions.
 struct Known {
@@ -55,23 +58,28 @@ struct Known {
 
 /// Asks a thread for annotations and keeps the latest.
 pub(super) struct TruthKeeper {
-    requests: Sender<(usize, Predictions)>,
+    requests: Sender<(usize, Predictions, Corrected)>,
     answers: Receiver<(usize, Arc<Truth>)>,
     known: HashMap<usize, Known>,
+    corrections: HashMap<usize, Arc<Corrections>>,
     clock: u64,
 }
 
 impl TruthKeeper {
     /// A thread of its own for `dataset`; it ends with the keeper.
     pub fn new(dataset: Arc<Dataset>, wake: Wake) -> std::io::Result<Self> {
-        let (requests, work) = channel::<(usize, Predictions)>();
+        let (requests, work) = channel::<(usize, Predictions, Corrected)>();
         let (done, answers) = channel();
         let done = Mutex::new(done);
         std::thread::Builder::new()
             .name("annotations".into())
             .spawn(move || {
-                while let Ok((index, predictions)) = work.recv() {
-                    let truth = Arc::new(measure(&dataset, index, predictions.as_deref()));
+                while let Ok((index, predictions, corrections)) = work.recv() {
+                    let annotations = match corrections {
+                        Some(corrections) => corrected(&dataset, index, &corrections),
+                        None => dataset.annotations(index).kept,
+                    };
+                    let truth = Arc::new(measure(&annotations, predictions.as_deref()));
                     let sender = done.lock().unwrap_or_else(PoisonError::into_inner);
                     if sender.send((index, truth)).is_err() {
                         return;
@@ -83,8 +91,20 @@ impl TruthKeeper {
             requests,
             answers,
             known: HashMap::new(),
+            corrections: HashMap::new(),
             clock: 0,
         })
+    }
+
+    /// The annotations of an image are asked for anew, with other corrections; what is known stays until they are here.
+    pub fn correct(&mut self, index: usize, corrections: Option<Corrections>) {
+        match corrections {
+            Some(corrections) => self.corrections.insert(index, Arc::new(corrections)),
+            None => self.corrections.remove(&index),
+        };
+        if let Some(known) = self.known.get_mut(&index) {
+            known.asked_with = usize::MAX;
+        }
     }
 
     /// The annotations of an image, measured against `predictions` as soon as the thread is done with it.
@@ -106,7 +126,10 @@ impl TruthKeeper {
         if known.asked_with != asked_with {
             known.asked_with = asked_with;
             // A thread that is gone leaves the answer pending; the log has its reason.
-            let _ = self.requests.send((index, predictions.clone()));
+            let corrections = self.corrections.get(&index).cloned();
+            let _ = self
+                .requests
+                .send((index, predictions.clone(), corrections));
         }
         let state = known
             .truth
@@ -125,12 +148,30 @@ impl TruthKeeper {
     }
 }
 
-fn measure(dataset: &Dataset, index: usize, predictions: Option<&Vec<Detection>>) -> Truth {
-    let annotations = dataset.annotations(index).kept;
+/// The annotations of an image as a review left them; none where the file was changed meanwhile.
+fn corrected(dataset: &Dataset, index: usize, corrections: &Corrections) -> Vec<Annotation> {
+    let set = CorrectedSet::new(dataset, corrections);
+    let annotations = set
+        .annotations(index)
+        .map(|(kept, _)| kept)
+        .unwrap_or_default();
+    let annotation = |corrected: review::Corrected| Annotation {
+        id: corrected.id,
+        label: corrected.label,
+        category_id: corrected.category_id,
+        bbox: corrected.bbox,
+        area: corrected.area,
+        is_crowd: corrected.is_crowd,
+        mask: corrected.mask,
+    };
+    annotations.into_iter().map(annotation).collect()
+}
+
+fn measure(annotations: &[Annotation], predictions: Option<&Vec<Detection>>) -> Truth {
     let measured = predictions.map_or_else(Vec::new, |predictions| {
         predictions
             .iter()
-            .map(|p| measured_iou(p, &annotations))
+            .map(|p| measured_iou(p, annotations))
             .collect()
     });
     let shape = |annotation: &Annotation| Detection {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use egui::{Frame, Margin, Panel, Stroke, Ui};
 
-use super::command::CommandQueue;
+use super::command::{Command, CommandQueue};
 use super::dialogs::Ask;
 use super::dispatch::{self, Target, dispatch};
 use super::keys::{self, TabKeys};
@@ -142,6 +142,11 @@ impl App {
         self.document.export(output);
     }
 
+    /// Exports the corrected set as the dialog does once a path was chosen; tests have no dialog.
+    pub fn export_review(&mut self, format: crate::document::Format, output: &std::path::Path) {
+        self.document.export_review(format, output);
+    }
+
     /// Takes in what the threads finished.
     fn take_in(&mut self, ctx: &egui::Context) {
         self.loader.poll(ctx);
@@ -180,6 +185,10 @@ impl App {
             self.view.workspace = Workspace::Browse;
         }
         self.view.train.renew(&mut self.document);
+        if self.document.take_corrected_to_train() {
+            self.commands
+                .push(Command::Train(train_command::TrainCommand::FineTune));
+        }
         if self.document.take_shown_comparison() {
             self.view.workspace = Workspace::Compare;
             self.view.compare.tab = panels::compare::CompareTab::Sides;
@@ -304,6 +313,7 @@ impl App {
                     Workspace::Browse | Workspace::Train => {
                         panels::inspector_ui(ui, doc, view, out);
                     }
+                    Workspace::Review => panels::review::review_right_ui(ui, doc, view, out),
                     Workspace::Compare => panels::compare::compare_right_ui(ui, doc, view, out),
                     Workspace::Evaluate => panels::evaluate::evaluate_right_ui(ui, doc, view, out),
                 }
@@ -314,6 +324,9 @@ impl App {
             .show(ui, |ui| match workspace {
                 Workspace::Browse | Workspace::Train => {
                     panels::canvas_area_ui(ui, doc, view, loader, out);
+                }
+                Workspace::Review => {
+                    panels::review::review_centre_ui(ui, doc, view, loader, out);
                 }
                 Workspace::Compare => {
                     panels::compare::compare_centre_ui(ui, doc, view, loader, out);
@@ -401,6 +414,9 @@ impl App {
                 Ask::Export => self.document.export(&path),
                 Ask::Checkpoint => self.document.choose_checkpoint(&path),
                 Ask::Second => self.document.attach_predictions(&path, Side::B),
+                Ask::Corrected(format) => self.document.export_review(format, &path),
+                Ask::Audit => self.document.export_audit(&path),
+                Ask::CorrectedToTrain => self.document.export_to_train(&path),
                 Ask::Runs => self.document.add_run_folder(&path),
                 Ask::Draft(field) => train_command::take_path(field, &path, &mut self.document),
                 _ => dispatch::open_path(&mut self.document, &path),
@@ -433,7 +449,8 @@ impl eframe::App for App {
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
         self.take_in(&ctx);
-        keys::collect(&ctx, self.shell.covers(), &mut self.commands);
+        let workspace = self.view.workspace;
+        keys::collect(&ctx, self.shell.covers(), workspace, &mut self.commands);
         self.carry_out(&ctx);
         self.frame_ui(ui);
         self.overlays(&ctx);

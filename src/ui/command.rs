@@ -10,6 +10,7 @@ use crate::document::{Document, ImageState, ModelState};
 use crate::structures::shell;
 use crate::ui::colour::ColourBy;
 use crate::ui::picked::Picked;
+use crate::ui::review_command::ReviewCommand;
 use crate::ui::train_command::TrainCommand;
 use crate::ui::view::{ViewState, Workspace};
 
@@ -155,6 +156,8 @@ pub enum Command {
     ForgetRecent,
     /// About training.
     Train(TrainCommand),
+    /// About reviewing.
+    Review(ReviewCommand),
     /// Close the window.
     Quit,
 }
@@ -168,6 +171,8 @@ pub enum Group {
     Model,
     /// Runs of training.
     Train,
+    /// Verdicts and corrections.
+    Review,
     /// From image to image, from instance to instance.
     Go,
     /// The canvas and what is drawn on it.
@@ -178,10 +183,11 @@ pub enum Group {
 
 impl Group {
     /// In the order of lists.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::File,
         Self::Model,
         Self::Train,
+        Self::Review,
         Self::Go,
         Self::View,
         Self::Window,
@@ -193,6 +199,7 @@ impl Group {
             Self::File => "File",
             Self::Model => "Model",
             Self::Train => "Train",
+            Self::Review => "Review",
             Self::Go => "Go to",
             Self::View => "View",
             Self::Window => "Window",
@@ -250,6 +257,7 @@ impl Command {
         ];
         all.extend(Workspace::ALL.map(C::SetWorkspace));
         all.extend(TrainCommand::listed().into_iter().map(C::Train));
+        all.extend(ReviewCommand::listed().into_iter().map(C::Review));
         all.extend([
             C::ClearPick,
             C::ToggleEvaluateAboveThreshold,
@@ -297,6 +305,7 @@ impl Command {
             Self::RenameView { from, .. } => format!("Rename the view {from}").into(),
             Self::DeleteView(name) => format!("Delete the view {name}").into(),
             Self::Train(command) => command.label(),
+            Self::Review(command) => command.label(),
             _ => self.fixed_label().into(),
         }
     }
@@ -430,6 +439,7 @@ impl Command {
             | Self::CopyLog
             | Self::Quit => Group::Window,
             Self::Train(_) => Group::Train,
+            Self::Review(_) => Group::Review,
             _ => Group::View,
         }
     }
@@ -453,6 +463,7 @@ impl Command {
                 !needs_set || doc.source().is_some()
             }
             Self::Train(command) => command.enabled(doc, view),
+            Self::Review(command) => command.enabled(doc, view),
             Self::ClearPick => view.picked.is_some(),
             Self::NextImage | Self::PreviousImage | Self::FirstImage | Self::LastImage => {
                 !view.gallery.is_empty() && view.workspace != Workspace::Train

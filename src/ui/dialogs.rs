@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::command::Command;
 use super::path_field::PathField;
 use super::train_command::DraftPath;
-use crate::document::{Document, SourceKind};
+use crate::document::{Document, Format, SourceKind};
 
 /// A dialog that ends so quickly without an answer was never shown. One that ends later was cancelled, but only if it
 /// took the focus from the window: the search for a portal and for its substitute may take longer.
@@ -31,6 +31,12 @@ pub enum Ask {
     Checkpoint,
     /// Where to write the predictions.
     Export,
+    /// Where to write the corrected set.
+    Corrected(Format),
+    /// Where to write the audit trail of the review.
+    Audit,
+    /// Where to write the corrected set before it is trained on.
+    CorrectedToTrain,
     /// A folder of training runs.
     Runs,
     /// A path of the fine-tune dialog.
@@ -55,6 +61,8 @@ pub enum Wants {
     Yaml,
     /// A JSON that may not be there yet.
     NewJson,
+    /// A file of any kind, or a folder, that may not be there yet.
+    New(&'static str),
 }
 
 impl Wants {
@@ -63,6 +71,7 @@ impl Wants {
         match self {
             Self::Folder => &[],
             Self::Json | Self::NewJson => &["json"],
+            Self::New(_) => &[],
             Self::Checkpoint => &CHECKPOINTS,
             Self::Yaml => &YAML,
         }
@@ -92,6 +101,9 @@ impl Ask {
             Self::Second => "Compare with predictions",
             Self::Checkpoint => "Load a checkpoint",
             Self::Export => "Export predictions",
+            Self::Corrected(_) => "Export the corrected set",
+            Self::Audit => "Export the audit trail",
+            Self::CorrectedToTrain => "Write the corrected set to train on",
             Self::Runs => "Open a folder of training runs",
             Self::Draft(DraftPath::TrainFolder | DraftPath::TrainJson) => "Choose a training set",
             Self::Draft(DraftPath::ValFolder | DraftPath::ValJson) => "Choose a validation set",
@@ -107,7 +119,11 @@ impl Ask {
             Self::Folder | Self::Runs => Wants::Folder,
             Self::CocoSet | Self::Predictions | Self::Second => Wants::Json,
             Self::Checkpoint => Wants::Checkpoint,
-            Self::Export => Wants::NewJson,
+            Self::Export | Self::CorrectedToTrain | Self::Corrected(Format::Coco) => Wants::NewJson,
+            Self::Corrected(Format::Csv) => Wants::New("annotations.csv"),
+            Self::Corrected(Format::Cvat) => Wants::New("annotations.xml"),
+            Self::Corrected(_) => Wants::New("export"),
+            Self::Audit => Wants::New("audit.csv"),
             Self::Draft(path) => match path {
                 DraftPath::TrainFolder | DraftPath::ValFolder | DraftPath::Output => Wants::Folder,
                 DraftPath::TrainJson | DraftPath::ValJson => Wants::Json,
@@ -133,8 +149,12 @@ impl Ask {
             Wants::Yaml => dialog.add_filter("YAML", &YAML).pick_file(),
             Wants::NewJson => dialog
                 .add_filter("JSON", &["json"])
-                .set_file_name("predictions.json")
+                .set_file_name(match self {
+                    Self::Export => "predictions.json",
+                    _ => "corrected.json",
+                })
                 .save_file(),
+            Wants::New(name) => dialog.set_file_name(name).save_file(),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::loader::Loader;
 use super::navigate;
 use super::persist::SCALES;
 use super::picked::{Picked, PickedKind};
+use super::review_command;
 use super::saved_views;
 use super::shell::{Overlay, Shell};
 use super::shown::Shown;
@@ -54,6 +55,11 @@ pub fn dispatch(command: &Command, target: &mut Target<'_>) {
         Group::Train => {
             if let Command::Train(command) = command {
                 train_command::carry_out(command, target);
+            }
+        }
+        Group::Review => {
+            if let Command::Review(command) = command {
+                review_command::carry_out(command, target);
             }
         }
         Group::Go => go(command, target),
@@ -201,7 +207,7 @@ pub fn select_image(target: &mut Target<'_>, index: usize) {
 }
 
 /// The next instance in the order of the list, from the last to the first.
-fn step_instance(target: &mut Target<'_>, step: isize) {
+pub fn step_instance(target: &mut Target<'_>, step: isize) {
     if let Some(shown) = Shown::of(target.ctx, target.document, target.view) {
         target.view.instance = navigate::instance_at(&shown.order, target.view.instance, step);
     }

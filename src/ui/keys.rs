@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use egui::{Event, Key, Modifiers};
 
 use super::command::{Command, CommandQueue};
+use super::review_command::ReviewCommand;
 use super::train_command::TrainCommand;
 use super::view::Workspace;
+use crate::document::review::Verdict;
 
 /// A key with its modifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,7 +63,9 @@ pub fn shortcuts(command: &Command) -> Vec<Shortcut> {
         C::SetWorkspace(Workspace::Compare) => vec![ctrl(Key::Num2)],
         C::SetWorkspace(Workspace::Evaluate) => vec![ctrl(Key::Num3)],
         C::SetWorkspace(Workspace::Train) => vec![ctrl(Key::Num4)],
+        C::SetWorkspace(Workspace::Review) => vec![ctrl(Key::Num5)],
         C::Train(command) => train_shortcuts(command),
+        C::Review(command) => review_shortcuts(command),
         C::OpenCheckpoint => vec![ctrl(Key::M)],
         C::CloseSet => vec![ctrl(Key::W)],
         C::ExportPredictions => vec![ctrl(Key::E)],
@@ -111,6 +115,32 @@ fn train_shortcuts(command: &TrainCommand) -> Vec<Shortcut> {
         TrainCommand::Resume => vec![ctrl_shift(Key::R)],
         TrainCommand::OpenBest => vec![ctrl_shift(Key::M)],
         TrainCommand::Delete => vec![plain(Key::Delete)],
+        _ => Vec::new(),
+    }
+}
+
+fn review_shortcuts(command: &ReviewCommand) -> Vec<Shortcut> {
+    match command {
+        ReviewCommand::Judge(verdict) => {
+            let key = match verdict {
+                Verdict::Accept => Key::Num1,
+                Verdict::Reject => Key::Num2,
+                Verdict::WrongClass => Key::Num3,
+                Verdict::BadMask => Key::Num4,
+                Verdict::MissingObject => Key::Num5,
+            };
+            vec![plain(key)]
+        }
+        ReviewCommand::ClearVerdict => vec![plain(Key::Num0)],
+        ReviewCommand::FocusNote => vec![plain(Key::N)],
+        ReviewCommand::Undo => vec![ctrl(Key::Z)],
+        ReviewCommand::Redo => vec![ctrl_shift(Key::Z), ctrl(Key::Y)],
+        ReviewCommand::Delete => vec![plain(Key::Delete)],
+        ReviewCommand::TakeOver => vec![plain(Key::A)],
+        ReviewCommand::NextInQueue => vec![plain(Key::Enter)],
+        ReviewCommand::Skip => vec![plain(Key::S)],
+        ReviewCommand::Back => vec![plain(Key::Backspace)],
+        ReviewCommand::ToggleList => vec![plain(Key::T)],
         _ => Vec::new(),
     }
 }
@@ -171,12 +201,16 @@ const TYPED_WITH_SHIFT: [Key; 6] = [
     Key::CloseBracket,
 ];
 
-/// Which command a pressed key is.
-fn command_of(key: Key, modifiers: Modifiers) -> Option<Command> {
+/// Which command a pressed key is. In the Review workspace its own keys go before all others, elsewhere they are none.
+fn command_of(key: Key, modifiers: Modifiers, workspace: Workspace) -> Option<Command> {
     if modifiers.alt {
         return None;
     }
-    Command::listed().into_iter().find(|command| {
+    let (own, others): (Vec<_>, Vec<_>) = Command::listed()
+        .into_iter()
+        .partition(|command| matches!(command, Command::Review(_)));
+    let own = own.into_iter().filter(|_| workspace == Workspace::Review);
+    own.chain(others).find(|command| {
         shortcuts(command).iter().any(|shortcut| {
             shortcut.key == key
                 && shortcut.modifiers.command == modifiers.command
@@ -199,7 +233,12 @@ const NAVIGATION: [Key; 8] = [
 
 /// Turns the keys of this frame into commands. While a text field has the focus only keys with Ctrl are taken, and Esc;
 /// while another widget has it, that widget keeps the keys that move within it.
-pub fn collect(ctx: &egui::Context, overlay_open: bool, out: &mut CommandQueue) {
+pub fn collect(
+    ctx: &egui::Context,
+    overlay_open: bool,
+    workspace: Workspace,
+    out: &mut CommandQueue,
+) {
     let in_text = ctx.text_edit_focused();
     let in_widget = ctx.memory(|memory| memory.focused().is_some());
     let pressed: Vec<(Key, Modifiers)> = ctx.input(|input| {
@@ -224,7 +263,7 @@ pub fn collect(ctx: &egui::Context, overlay_open: bool, out: &mut CommandQueue) 
         } else {
             in_widget && NAVIGATION.contains(&key)
         };
-        let command = command_of(key, modifiers).filter(|_| !reserved);
+        let command = command_of(key, modifiers, workspace).filter(|_| !reserved);
         // Behind a dialog nothing moves: only what concerns the window itself is taken.
         let command = command.filter(|command| {
             !overlay_open || is_escape || matches!(command, Command::TogglePalette | Command::Quit)
@@ -291,8 +330,14 @@ mod tests {
     #[test]
     fn no_key_is_two_commands() {
         let mut seen: HashMap<Shortcut, Command> = HashMap::new();
+        let mut of_review: HashMap<Shortcut, Command> = HashMap::new();
         for command in Command::listed() {
             for shortcut in shortcuts(&command) {
+                // Keys of the Review workspace hold there alone, before all others.
+                let seen = match command {
+                    Command::Review(_) => &mut of_review,
+                    _ => &mut seen,
+                };
                 if let Some(other) = seen.insert(shortcut, command.clone()) {
                     panic!("{shortcut:?} is {other:?} and {command:?}");
                 }
@@ -305,7 +350,7 @@ mod tests {
     fn keys_are_found_whatever_the_layout() {
         let check = |key, modifiers, expected: Option<Command>| {
             assert_eq!(
-                command_of(key, modifiers),
+                command_of(key, modifiers, Workspace::Browse),
                 expected,
                 "{key:?} {modifiers:?}"
             );
@@ -320,6 +365,10 @@ mod tests {
         check(Key::O, Modifiers::NONE, Some(Command::ToggleOutlines));
         check(Key::O, Modifiers::COMMAND, Some(Command::OpenFolder));
         check(Key::Tab, Modifiers::SHIFT, Some(Command::PreviousInstance));
+        let in_review = |key| command_of(key, Modifiers::NONE, Workspace::Review);
+        let accept = Command::Review(ReviewCommand::Judge(Verdict::Accept));
+        assert_eq!(in_review(Key::Num1), Some(accept));
+        check(Key::Num1, Modifiers::NONE, Some(Command::ZoomOneToOne));
         check(Key::J, Modifiers::SHIFT, None);
         check(Key::F, Modifiers::ALT, None);
     }

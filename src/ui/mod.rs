@@ -19,6 +19,7 @@ mod path_field;
 pub mod persist;
 pub mod picked;
 pub mod plot;
+pub mod review_command;
 mod saved_views;
 mod shell;
 pub mod shown;

@@ -11,6 +11,7 @@ use crate::structures::is_same;
 use crate::ui::canvas::{CanvasView, OverlayStyle};
 use crate::ui::panels::compare::CompareView;
 use crate::ui::panels::evaluate::EvaluateView;
+use crate::ui::panels::review::ReviewView;
 use crate::ui::panels::train::TrainView;
 use crate::ui::picked::Picked;
 
@@ -38,11 +39,19 @@ pub enum Workspace {
     Evaluate,
     /// Runs of training; needs no set.
     Train,
+    /// Verdicts and corrections.
+    Review,
 }
 
 impl Workspace {
     /// In the order of the tabs.
-    pub const ALL: [Self; 4] = [Self::Browse, Self::Compare, Self::Evaluate, Self::Train];
+    pub const ALL: [Self; 5] = [
+        Self::Browse,
+        Self::Compare,
+        Self::Evaluate,
+        Self::Train,
+        Self::Review,
+    ];
 
     /// As the tab names it.
     pub fn label(self) -> &'static str {
@@ -51,6 +60,7 @@ impl Workspace {
             Self::Compare => "Compare",
             Self::Evaluate => "Evaluate",
             Self::Train => "Train",
+            Self::Review => "Review",
         }
     }
 
@@ -61,6 +71,7 @@ impl Workspace {
             Self::Compare => "Does the model know which of its masks are good?",
             Self::Evaluate => "COCO numbers, and why each match is one",
             Self::Train => "Fine-tune, and follow what trains",
+            Self::Review => "Verdicts on instances, and corrections of annotations",
         }
     }
 }
@@ -129,6 +140,8 @@ pub struct ViewState {
     pub evaluate: EvaluateView,
     /// The Train workspace.
     pub train: TrainView,
+    /// The Review workspace.
+    pub review: ReviewView,
     /// The filter field wants the focus.
     pub focus_filter: bool,
     /// The gallery scrolls to the selected image.

@@ -16,7 +16,7 @@ use super::resolve::{Resolved, Resolver};
 use super::state::{Ids, Places, State};
 use super::writer::{SaveState, Write, Writer};
 use crate::coco::dataset::Dataset;
-use crate::coco::{Corrected, CorrectedSet, Corrections, Shape};
+use crate::coco::{Corrected, CorrectedSet, Corrections, Record, Shape};
 use crate::jobs::export::{Remark, Remarks};
 use crate::structures::{ClassTable, Rle};
 
@@ -431,6 +431,45 @@ impl ReviewSession {
     /// Verdict, tags and note of one instance.
     pub fn opinion(&self, target: &Target) -> Opinion {
         self.state.opinions.get(target).cloned().unwrap_or_default()
+    }
+
+    /// An annotation as it stands; what is not edited of it is as in the file. None where there is none.
+    pub fn record(&self, id: u64) -> Option<Record> {
+        self.state.record(&self.places, id)
+    }
+
+    /// Whether an annotation differs from the file.
+    pub fn is_edited(&self, id: u64) -> bool {
+        self.corrections().annotations.contains_key(&id)
+    }
+
+    /// The id of the next category.
+    pub fn next_category(&self) -> i64 {
+        self.ids.clone().next_category()
+    }
+
+    /// Ids of the annotations of an image by position, the file's in its order, then new ones. No file is read.
+    pub fn annotation_ids(&self, image: usize) -> Vec<u64> {
+        let edited = &self.corrections().annotations;
+        let image_id = self.set().images().get(image).map(|image| image.id);
+        let of_file = self.set().heads_of(image).map(|head| head.id);
+        let mut ids: Vec<u64> = of_file.filter(|id| edited.get(id) != Some(&None)).collect();
+        let new = edited.iter().filter(|(_, record)| {
+            let record = record.as_ref();
+            record.is_some_and(|record| record.is_new && Some(record.image_id) == image_id)
+        });
+        ids.extend(new.map(|(&id, _)| id));
+        ids
+    }
+
+    /// Position in the set of an image by id.
+    pub fn image_position(&self, image_id: u64) -> Option<usize> {
+        self.places.image_position(image_id)
+    }
+
+    /// Id of the image of an annotation of the file.
+    pub fn head_image(&self, id: u64) -> Option<u64> {
+        self.places.head(id).map(|head| head.image_id)
     }
 
     /// Classes by label, new ones at the end.

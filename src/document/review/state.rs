@@ -51,6 +51,10 @@ impl Places {
         self.set.images().get(*self.images.get(&id)?)
     }
 
+    pub fn image_position(&self, id: u64) -> Option<usize> {
+        self.images.get(&id).copied()
+    }
+
     pub fn size(&self, image_id: u64) -> Result<Size, ReviewError> {
         let image = self.image(image_id).and_then(|image| image.declared);
         image.ok_or(ReviewError::NoImage(image_id))

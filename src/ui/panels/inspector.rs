@@ -44,6 +44,29 @@ pub fn inspector_ui(ui: &mut Ui, doc: &mut Document, view: &mut ViewState, out: 
         });
 }
 
+/// The image's name and its instances alone, for a workspace that has its own parts below.
+pub fn instances_part_ui(
+    ui: &mut Ui,
+    doc: &mut Document,
+    view: &mut ViewState,
+    height: f32,
+    out: &mut CommandQueue,
+) {
+    let Some(shown) = Shown::of(ui.ctx(), doc, view) else {
+        view.hovered = None;
+        nothing(ui);
+        return;
+    };
+    let Some(image) = doc.images().get(shown.image) else {
+        return;
+    };
+    ui.spacing_mut().item_spacing.y = 0.0;
+    header(ui, image);
+    ui.add_space(GAP);
+    list(ui, doc, image, &shown, view, height - HEADER - GAP, out);
+    ui.spacing_mut().item_spacing.y = theme::GRID;
+}
+
 fn nothing(ui: &mut Ui) {
     ui.with_layout(Layout::top_down(Align::Center), |ui| {
         let c = theme::colours(ui);

@@ -21,9 +21,12 @@ pub fn keys_sheet_ui(ctx: &egui::Context) -> bool {
             .min_scrolled_height(height)
             .show(ui, |ui| {
                 ui.horizontal_top(|ui| {
-                    column(ui, &[Group::Go, Group::File, Group::Window]);
+                    column(ui, &[Group::Go, Group::File, Group::Review]);
                     ui.add_space(4.0 * theme::GRID);
-                    column(ui, &[Group::View, Group::Model, Group::Train]);
+                    column(
+                        ui,
+                        &[Group::View, Group::Model, Group::Train, Group::Window],
+                    );
                 });
             });
     });

@@ -16,6 +16,7 @@ pub mod keys_sheet;
 pub mod log_panel;
 pub mod numbers;
 mod parts;
+pub mod review;
 pub mod selected;
 pub mod settings;
 pub mod show;

@@ -1,0 +1,387 @@
+//! The review of the open set in the window: opened on a thread when it is first wanted, edited at once, saved by a thread of
+//! its own. What it changes shows in classes and annotations; the evaluation stays that of the file.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+
+use super::review::{
+    Access, Applied, Corrections, Edit, Keep, PredictionKey, Queue, ReviewError, ReviewSession,
+    Target,
+};
+use super::{Document, Notice, NoticeKind};
+use crate::coco::dataset::Dataset;
+use crate::jobs::export::{ExportRequest, ExportSummary, export};
+use crate::structures::Detection;
+
+pub use crate::jobs::export::Format;
+
+/// Where the review of what is open stands.
+pub enum ReviewState<'a> {
+    /// Nothing open can be reviewed: it has no annotations of its own.
+    Absent,
+    /// It is being opened.
+    Opening,
+    /// It is here.
+    Ready(&'a ReviewSession),
+    /// It cannot be opened: what, where, what to do.
+    Failed(&'a str),
+}
+
+/// A review, or what there is instead.
+pub(super) enum Reviewing {
+    Opening(Receiver<Result<ReviewSession, ReviewError>>),
+    Ready(Box<ReviewSession>),
+    Failed(String),
+}
+
+impl Document {
+    /// Asks a thread for the review of the open set, where it is not open yet. Nothing is made on disk before.
+    pub fn want_review(&mut self) {
+        if self.reviewing.is_none()
+            && let Some(dataset) = &self.dataset
+        {
+            self.reviewing = Some(self.open_review(Arc::clone(dataset)));
+        }
+    }
+
+    /// Where the review stands.
+    pub fn review_state(&self) -> ReviewState<'_> {
+        match &self.reviewing {
+            None => ReviewState::Absent,
+            Some(Reviewing::Opening(_)) => ReviewState::Opening,
+            Some(Reviewing::Ready(session)) => ReviewState::Ready(session),
+            Some(Reviewing::Failed(why)) => ReviewState::Failed(why),
+        }
+    }
+
+    /// The review, where it is open.
+    pub fn review(&self) -> Option<&ReviewSession> {
+        match &self.reviewing {
+            Some(Reviewing::Ready(session)) => Some(session),
+            _ => None,
+        }
+    }
+
+    fn open_review(&self, dataset: Arc<Dataset>) -> Reviewing {
+        let (done, answer) = channel();
+        let wake = Arc::clone(&self.wake);
+        let work = move || {
+            // A window that has closed the set meanwhile does not wait for it.
+            let _ = done.send(ReviewSession::open(dataset, Access::Edit));
+            wake();
+        };
+        match std::thread::Builder::new()
+            .name("open review".into())
+            .spawn(work)
+        {
+            Ok(_) => Reviewing::Opening(answer),
+            Err(error) => Reviewing::Failed(format!("Cannot start a thread: {error}")),
+        }
+    }
+
+    /// Opens a review again that could not be opened.
+    pub fn retry_review(&mut self) {
+        if matches!(self.reviewing, Some(Reviewing::Failed(_))) {
+            self.reviewing = None;
+        }
+    }
+
+    pub(super) fn take_review(&mut self) {
+        let Some(Reviewing::Opening(answer)) = &self.reviewing else {
+            return;
+        };
+        let next = match answer.try_recv() {
+            Err(TryRecvError::Empty) => return,
+            Err(TryRecvError::Disconnected) => {
+                Reviewing::Failed("Opening the review broke; the log holds the details".into())
+            }
+            Ok(Err(error)) => Reviewing::Failed(sentence(&error.to_string())),
+            Ok(Ok(session)) => Reviewing::Ready(Box::new(session)),
+        };
+        if let Reviewing::Ready(session) = &next {
+            let kind = match session.is_read_only() {
+                true => NoticeKind::Warning,
+                false => NoticeKind::Info,
+            };
+            let notes = session
+                .notes()
+                .iter()
+                .map(|note| Notice::new(kind, sentence(note)));
+            self.notices.extend(notes);
+            let conflicts = session.conflicts().len();
+            if conflicts > 0 {
+                let text = format!(
+                    "{conflicts} corrections meet a file that was changed since: decide them in Review"
+                );
+                self.notices.push(Notice::new(NoticeKind::Warning, text));
+            }
+        }
+        self.reviewing = Some(next);
+        self.show_corrections();
+    }
+
+    /// Brings classes and all corrected images into step with the review.
+    fn show_corrections(&mut self) {
+        let Some(Reviewing::Ready(session)) = &self.reviewing else {
+            return;
+        };
+        let corrections = session.corrections();
+        let mut images: Vec<usize> = corrections
+            .annotations
+            .keys()
+            .filter_map(|&id| session.image_of(id))
+            .filter_map(|image_id| session.image_position(image_id))
+            .collect();
+        images.sort_unstable();
+        images.dedup();
+        for image in images {
+            self.show_corrections_of(image);
+        }
+        self.renew_classes();
+    }
+
+    fn show_corrections_of(&mut self, image: usize) {
+        let Some(Reviewing::Ready(session)) = &self.reviewing else {
+            return;
+        };
+        let corrections = session.corrections_of(image);
+        self.correct(image, corrections);
+    }
+
+    /// The file's classes, then the new ones: labels stay what they are.
+    fn renew_classes(&mut self) {
+        let Some(Reviewing::Ready(session)) = &self.reviewing else {
+            return;
+        };
+        let classes = session.classes();
+        if classes.names.len() >= self.classes.names.len() || self.has_review_classes {
+            self.has_review_classes = true;
+            if classes != self.classes {
+                self.classes = classes;
+                self.classes_changed();
+            }
+        }
+    }
+
+    /// Does an edit; a refusal is told. What was done, where anything was.
+    pub fn edit(&mut self, edit: &Edit) -> Option<Applied> {
+        self.with_review(|session| session.apply(edit).map(Some))
+    }
+
+    /// Takes the last step back.
+    pub fn undo_edit(&mut self) -> Option<Applied> {
+        self.with_review(ReviewSession::undo)
+    }
+
+    /// Does the next step again.
+    pub fn redo_edit(&mut self) -> Option<Applied> {
+        self.with_review(ReviewSession::redo)
+    }
+
+    /// Decides a conflict.
+    pub fn settle(&mut self, id: u64, keep: Keep) {
+        self.with_review(|session| session.settle(id, keep).map(Some));
+        self.show_corrections();
+    }
+
+    /// Runs `work` on the review and shows what it changed.
+    fn with_review(
+        &mut self,
+        work: impl FnOnce(&mut ReviewSession) -> Result<Option<Applied>, ReviewError>,
+    ) -> Option<Applied> {
+        let Some(Reviewing::Ready(session)) = &mut self.reviewing else {
+            return None;
+        };
+        match work(session) {
+            Err(error) => {
+                let text = sentence(&error.to_string());
+                self.notices.push(Notice::new(NoticeKind::Error, text));
+                None
+            }
+            Ok(applied) => {
+                let applied = applied?;
+                let image = applied.image_id.and_then(|id| session.image_position(id));
+                match image {
+                    Some(image) => self.show_corrections_of(image),
+                    // Something of several images, or of none.
+                    None => self.show_corrections(),
+                }
+                self.renew_classes();
+                self.reviewed();
+                Some(applied)
+            }
+        }
+    }
+
+    /// Keeps a queue of the review, and where it stands.
+    pub fn keep_queue(&mut self, queue: Queue) {
+        let Some(Reviewing::Ready(session)) = &mut self.reviewing else {
+            return;
+        };
+        if let Err(error) = session.keep_queue(queue) {
+            let text = sentence(&error.to_string());
+            self.notices.push(Notice::new(NoticeKind::Error, text));
+        }
+    }
+
+    /// What verdicts on a prediction of an image belong to; none where the image is not of a set.
+    pub fn prediction_target(&self, image: usize, detection: &Detection) -> Option<Target> {
+        let image_id = self.dataset.as_ref()?.images().get(image)?.id;
+        let source = self.prediction_source();
+        Some(Target::Prediction(PredictionKey::new(
+            image_id,
+            &source,
+            &detection.mask,
+        )))
+    }
+
+    /// Name of the checkpoint or file that predictions come from.
+    pub fn prediction_source(&self) -> String {
+        let path = self
+            .predictions_path
+            .as_deref()
+            .unwrap_or(&self.request.checkpoint);
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    }
+
+    /// Id of an image in the set.
+    pub fn image_id(&self, image: usize) -> Option<u64> {
+        Some(self.dataset.as_ref()?.images().get(image)?.id)
+    }
+
+    /// Writes the corrected set on a thread; the end is told.
+    pub fn export_review(&mut self, format: Format, output: &Path) {
+        let (Some(session), Some(dataset)) = (self.review(), &self.dataset) else {
+            return;
+        };
+        if let Err(error) = session.check_settled() {
+            let text = sentence(&error.to_string());
+            self.notices.push(Notice::new(NoticeKind::Error, text));
+            return;
+        }
+        let (corrections, remarks) = (session.corrections().clone(), session.remarks());
+        let (dataset, wake) = (Arc::clone(dataset), Arc::clone(&self.wake));
+        let request = ExportRequest {
+            format,
+            out: output.to_owned(),
+            predictions: self.predictions_path.clone(),
+            images: None,
+            command_line: String::new(),
+        };
+        let (done, answer) = channel();
+        let work = move || {
+            let exported = export(&dataset, &corrections, &remarks, &request, &mut |_, _| true);
+            let notice = match exported {
+                Ok(summary) => told(&summary),
+                Err(error) => Notice::new(NoticeKind::Error, "The set was not exported")
+                    .with_details(error.to_string()),
+            };
+            // A document that is gone needs no notice.
+            let _ = done.send(notice);
+            wake();
+        };
+        match std::thread::Builder::new()
+            .name("export set".into())
+            .spawn(work)
+        {
+            Ok(_) => self.exports.push(answer),
+            Err(error) => self.notices.push(Notice::new(
+                NoticeKind::Error,
+                format!("Cannot start a thread: {error}"),
+            )),
+        }
+    }
+
+    /// Writes the corrected set, and puts it into the draft of a fine-tuning.
+    pub fn export_to_train(&mut self, output: &Path) {
+        self.export_review(Format::Coco, output);
+        self.to_train = Some(output.to_owned());
+    }
+
+    /// Whether a corrected set was written that was to be trained on; it is in the draft then.
+    pub fn take_corrected_to_train(&mut self) -> bool {
+        // The file takes its place when it is whole.
+        if !self.exports.is_empty() || self.to_train.is_none() {
+            return false;
+        }
+        let Some(path) = self.to_train.take().filter(|path| path.is_file()) else {
+            return false;
+        };
+        self.draft_mut().train_data = path.display().to_string();
+        true
+    }
+
+    /// Writes the audit trail of the review.
+    pub fn export_audit(&mut self, output: &Path) {
+        let Some(session) = self.review() else { return };
+        let notice = match session.export_audit(output) {
+            Ok(()) => Notice::new(NoticeKind::Info, format!("Exported {}", output.display())),
+            Err(error) => Notice::new(NoticeKind::Error, "The audit trail was not written")
+                .with_details(error.to_string()),
+        };
+        self.notices.push(notice);
+    }
+}
+
+/// Upper case first, as everything that is told.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).collect()
+}
+
+fn told(summary: &ExportSummary) -> Notice {
+    let written: Vec<String> = summary
+        .written
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let edits = &summary.edits;
+    let mut details = vec![format!(
+        "{} masks and {} classes or flags changed, {} added, {} deleted, {} new classes",
+        edits.masks_changed,
+        edits.fields_changed,
+        edits.added,
+        edits.deleted,
+        edits.categories_added
+    )];
+    details.extend(summary.notes.iter().cloned());
+    Notice::new(
+        NoticeKind::Info,
+        format!("Exported {}", written.join(" and ")),
+    )
+    .with_details(details.join("\n"))
+}
+
+impl ReviewSession {
+    /// Id of the image of an annotation, a deleted one among them.
+    pub fn image_of(&self, id: u64) -> Option<u64> {
+        let record = self
+            .corrections()
+            .annotations
+            .get(&id)
+            .and_then(Option::as_ref);
+        record
+            .map(|record| record.image_id)
+            .or_else(|| self.head_image(id))
+    }
+
+    /// What differs in one image; none where nothing does.
+    pub fn corrections_of(&self, image: usize) -> Option<Corrections> {
+        let image_id = self.set().images().get(image)?.id;
+        let all = self.corrections();
+        let here = all
+            .annotations
+            .iter()
+            .filter(|(id, _)| self.image_of(**id) == Some(image_id));
+        let corrections = Corrections {
+            annotations: here.map(|(&id, record)| (id, record.clone())).collect(),
+            categories: all.categories.clone(),
+        };
+        (!corrections.annotations.is_empty()).then_some(corrections)
+    }
+}

@@ -1,0 +1,237 @@
+//! The selected instance: verdict, class, note, and what can be done with it.
+
+use egui::{Button, ComboBox, Role, TextEdit, Ui, WidgetInfo};
+
+use crate::document::Document;
+use crate::document::review::{ReviewSession, Target, Verdict};
+use crate::ui::command::{Command, CommandQueue};
+use crate::ui::review_command::{self, ReviewCommand};
+use crate::ui::theme;
+use crate::ui::view::ViewState;
+use crate::ui::widgets;
+
+/// Draws the part; its rows stay while nothing is selected.
+pub(super) fn selected_ui(
+    ui: &mut Ui,
+    doc: &Document,
+    review: &ReviewSession,
+    view: &mut ViewState,
+    out: &mut CommandQueue,
+) {
+    let c = theme::colours(ui);
+    let selected = view.review.selected.clone();
+    widgets::section(ui, &title(doc, review, selected.as_ref()));
+    if review.is_read_only() {
+        ui.colored_label(
+            c.warning,
+            "Another window has this review: it can only be read here",
+        );
+    }
+    ui.add_space(theme::GRID);
+    verdicts(ui, doc, view, out);
+    ui.add_space(theme::GRID);
+    buttons(ui, doc, view, out);
+    if let Some(Target::Annotation(id)) = &selected {
+        class(ui, doc, review, *id, view, out);
+    }
+    if let Some(selected) = &selected {
+        note(ui, doc, selected, view, out);
+        tags(ui, doc, selected, view, out);
+    }
+}
+
+fn title(doc: &Document, review: &ReviewSession, selected: Option<&Target>) -> String {
+    match selected {
+        None => "Nothing is selected".into(),
+        Some(Target::Image(_)) => "The image".into(),
+        Some(Target::Prediction(_)) => "A prediction".into(),
+        Some(Target::Annotation(id)) => {
+            let record = review.record(*id);
+            let class = record.and_then(|record| {
+                let classes = doc.classes();
+                let label = classes
+                    .category_ids
+                    .iter()
+                    .position(|&it| it == record.category_id)?;
+                Some(classes.name(label))
+            });
+            let edited = if review.is_edited(*id) {
+                " · corrected"
+            } else {
+                ""
+            };
+            format!(
+                "{} {id}{edited}",
+                class.unwrap_or_else(|| "Annotation".into())
+            )
+        }
+    }
+}
+
+fn verdicts(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQueue) {
+    let said = review_command::opinion(doc, view).verdict;
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = theme::GRID;
+        for (number, verdict) in Verdict::ALL.into_iter().enumerate() {
+            let command = ReviewCommand::Judge(verdict);
+            let is_enabled = command.enabled(doc, view);
+            let text = format!("{} {}", number + 1, verdict.words());
+            let is_said = said == Some(verdict);
+            let button = ui.add_enabled(is_enabled, Button::selectable(is_said, text));
+            let command = if is_said {
+                ReviewCommand::ClearVerdict
+            } else {
+                command
+            };
+            let command = Command::Review(command);
+            if button
+                .on_hover_text(widgets::command_hint(&command))
+                .clicked()
+            {
+                out.push(command);
+            }
+        }
+    });
+}
+
+fn buttons(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQueue) {
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = theme::GRID;
+        let all = [
+            (ReviewCommand::Delete, "Delete"),
+            (ReviewCommand::TakeOver, "Take over"),
+            (ReviewCommand::Split, "Split"),
+            (ReviewCommand::ToggleCrowd, "Crowd"),
+            (ReviewCommand::ToggleList, "Switch list"),
+        ];
+        for (command, name) in all {
+            let is_enabled = command.enabled(doc, view);
+            let command = Command::Review(command);
+            let button = ui.add_enabled(is_enabled, Button::new(name));
+            let hint = widgets::command_hint(&command);
+            if button
+                .on_hover_text(&hint)
+                .on_disabled_hover_text(hint)
+                .clicked()
+            {
+                out.push(command);
+            }
+        }
+    });
+}
+
+/// The class of an annotation, and a field for a new one.
+fn class(
+    ui: &mut Ui,
+    doc: &Document,
+    review: &ReviewSession,
+    id: u64,
+    view: &mut ViewState,
+    out: &mut CommandQueue,
+) {
+    let Some(record) = review.record(id) else {
+        return;
+    };
+    let classes = doc.classes();
+    let is_enabled = !review.is_read_only();
+    let name_of = |category: i64| {
+        let label = classes.category_ids.iter().position(|&it| it == category);
+        label.map_or_else(
+            || format!("category {category}"),
+            |label| classes.name(label),
+        )
+    };
+    ui.add_space(theme::GRID);
+    ui.add_enabled_ui(is_enabled, |ui| {
+        ui.horizontal(|ui| {
+            ui.label("Class");
+            let shown = name_of(record.category_id);
+            let list = ComboBox::from_id_salt("class")
+                .selected_text(&shown)
+                .show_ui(ui, |ui| {
+                    for &category in &classes.category_ids {
+                        let is_it = category == record.category_id;
+                        if ui.selectable_label(is_it, name_of(category)).clicked() && !is_it {
+                            out.push(Command::Review(ReviewCommand::SetClass(category)));
+                        }
+                    }
+                });
+            list.response.widget_info(|| {
+                WidgetInfo::labeled(Role::ComboBox, true, format!("Class: {shown}"))
+            });
+        });
+        ui.horizontal(|ui| {
+            let field = TextEdit::singleline(&mut view.review.class)
+                .hint_text("New class")
+                .desired_width(140.0);
+            let field = ui.add(field);
+            field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "New class"));
+            let entered =
+                field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+            let name = view.review.class.trim().to_owned();
+            let add = ui
+                .add_enabled(!name.is_empty(), Button::new("Add"))
+                .clicked();
+            if (add || entered) && !name.is_empty() {
+                out.push(Command::Review(ReviewCommand::NewClass(name)));
+                view.review.class.clear();
+            }
+        });
+    });
+}
+
+fn note(
+    ui: &mut Ui,
+    doc: &Document,
+    selected: &Target,
+    view: &mut ViewState,
+    out: &mut CommandQueue,
+) {
+    let kept = review_command::opinion(doc, view).note;
+    let mut text = typed(view.review.note.take(), selected, &kept);
+    let field = TextEdit::multiline(&mut text)
+        .hint_text("Note")
+        .desired_rows(2)
+        .desired_width(f32::INFINITY);
+    let field = ui.add(field);
+    field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Note"));
+    if std::mem::take(&mut view.review.focus_note) {
+        field.request_focus();
+    }
+    if field.lost_focus() && text != kept {
+        out.push(Command::Review(ReviewCommand::SetNote(text)));
+    } else if text != kept {
+        view.review.note = Some((selected.clone(), text));
+    }
+}
+
+fn tags(
+    ui: &mut Ui,
+    doc: &Document,
+    selected: &Target,
+    view: &mut ViewState,
+    out: &mut CommandQueue,
+) {
+    let kept = review_command::opinion(doc, view).tags.join(", ");
+    let mut text = typed(view.review.tags.take(), selected, &kept);
+    let field = TextEdit::singleline(&mut text)
+        .hint_text("Tags, with commas")
+        .desired_width(f32::INFINITY);
+    let field = ui.add(field);
+    field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Tags"));
+    if field.lost_focus() && text != kept {
+        let tags = text.split(',').map(|tag| tag.trim().to_owned());
+        let tags = tags.filter(|tag| !tag.is_empty()).collect();
+        out.push(Command::Review(ReviewCommand::SetTags(tags)));
+    } else if text != kept {
+        view.review.tags = Some((selected.clone(), text));
+    }
+}
+
+/// What is being typed for this instance; what is kept where nothing is.
+fn typed(typing: Option<(Target, String)>, selected: &Target, kept: &str) -> String {
+    match typing {
+        Some((of, text)) if of == *selected => text,
+        _ => kept.to_owned(),
+    }
+}
