@@ -67,6 +67,7 @@ impl Scene {
             picked: None,
             wipe: None,
             ground_truth_selected: None,
+            draws: false,
             ground_truth: None,
             ground_truth_verdicts: None,
             style: &self.style,

@@ -281,7 +281,7 @@ fn notes_are_typed_and_keys_stay_keys_in_them() {
         review.opinion(&Target::Annotation(1))
     };
     window
-        .get_by_role_and_label(Role::MultilineTextInput, "Note")
+        .get_by_role_and_label(Role::TextInput, "Note")
         .type_text("1 leg missing");
     settle(&mut window);
     assert_eq!(
@@ -302,4 +302,118 @@ fn without_a_set_the_workspace_says_what_it_needs() {
     send(&mut window, Command::SetWorkspace(Workspace::Review));
     settle(&mut window);
     assert!(said(&window, "Review needs a set with annotations"));
+}
+
+/// Where a pixel of the image lies on the screen.
+fn on_screen(window: &Window, x: f32, y: f32) -> egui::Pos2 {
+    let canvas = window.get_by_label("Canvas").rect();
+    let view = &window.state().view().canvas;
+    view.screen_from_image(canvas, window.ctx.pixels_per_point(), (150, 120), (x, y))
+}
+
+fn pointer(window: &mut Window, at: egui::Pos2, pressed: Option<bool>) {
+    match pressed {
+        None => window.event(egui::Event::PointerMoved(at)),
+        Some(pressed) => window.event(egui::Event::PointerButton {
+            pos: at,
+            button: egui::PointerButton::Primary,
+            pressed,
+            modifiers: Modifiers::NONE,
+        }),
+    }
+    window.step();
+}
+
+fn drag(window: &mut Window, path: &[(f32, f32)]) {
+    let path: Vec<egui::Pos2> = path.iter().map(|&(x, y)| on_screen(window, x, y)).collect();
+    pointer(window, path[0], None);
+    pointer(window, path[0], Some(true));
+    for &at in &path[1..] {
+        pointer(window, at, None);
+    }
+    shot(window, "review-brush-dark");
+    pointer(window, path[path.len() - 1], Some(false));
+    settle(window);
+}
+
+fn click(window: &mut Window, x: f32, y: f32) {
+    let at = on_screen(window, x, y);
+    pointer(window, at, None);
+    pointer(window, at, Some(true));
+    pointer(window, at, Some(false));
+    // So long that what follows makes no double click.
+    let now = window.input().time.unwrap_or(0.0);
+    window.input_mut().time = Some(now + 2.0);
+    frames(window, 2);
+}
+
+fn area(window: &Window, id: u64) -> u64 {
+    window.state().document().review().unwrap().mask(id).unwrap().area()
+}
+
+#[test]
+fn masks_are_painted_and_erased() {
+    let files = files();
+    let mut window = open(&files, egui::Theme::Dark);
+    send(&mut window, Command::SelectImage(2));
+    send(&mut window, Command::SelectInstance(Some(0)));
+    settle(&mut window);
+    assert_eq!((selected(&window), area(&window, 5)), (Some(Target::Annotation(5)), 40 * 120));
+    press(&mut window, Key::B);
+    drag(&mut window, &[(60.0, 60.0), (100.0, 60.0), (120.0, 60.0)]);
+    let painted = area(&window, 5);
+    // A stroke of 24 px beside the stripe, 70 px long and more.
+    assert!(painted > 40 * 120 + 60 * 20, "{painted}");
+    assert_eq!(window.state().document().review().unwrap().history().len(), 1, "a stroke is one step");
+    press(&mut window, Key::E);
+    drag(&mut window, &[(0.0, 60.0), (149.0, 60.0)]);
+    let erased = area(&window, 5);
+    assert!(erased < 40 * 120 && erased > 40 * 80, "{erased}");
+    undo(&mut window);
+    assert_eq!(area(&window, 5), painted);
+    undo(&mut window);
+    assert_eq!(area(&window, 5), 40 * 120);
+    // Nothing selected, the brush begins a new annotation.
+    press(&mut window, Key::V);
+    send(&mut window, Command::SelectInstance(None));
+    settle(&mut window);
+    press(&mut window, Key::B);
+    drag(&mut window, &[(90.0, 30.0), (110.0, 30.0)]);
+    assert!(area(&window, 7) > 400);
+    press(&mut window, Key::Escape);
+    assert!(!window.state().view().review.drawing.is_active());
+}
+
+#[test]
+fn polygons_are_drawn_and_cut() {
+    let files = files();
+    let mut window = open(&files, egui::Theme::Light);
+    send(&mut window, Command::SelectImage(2));
+    settle(&mut window);
+    press(&mut window, Key::P);
+    for (x, y) in [(60.0, 20.0), (120.0, 20.0), (120.0, 80.0), (60.0, 80.0)] {
+        click(&mut window, x, y);
+    }
+    shot(&mut window, "review-polygon-light");
+    press(&mut window, Key::Enter);
+    until(&mut window, "the new annotation", |app| {
+        app.view().review.selected == Some(Target::Annotation(7))
+    });
+    let drawn = area(&window, 7);
+    assert!((3400..3800).contains(&drawn), "{drawn}");
+    let shape = |window: &Window| window.state().document().review().unwrap().shape(7).unwrap();
+    assert!(matches!(shape(&window), maskscope::document::review::Shape::Polygons(_)));
+    press(&mut window, Key::H);
+    for (x, y) in [(80.0, 40.0), (100.0, 40.0), (100.0, 60.0), (80.0, 60.0)] {
+        click(&mut window, x, y);
+    }
+    press(&mut window, Key::Enter);
+    settle(&mut window);
+    let cut = area(&window, 7);
+    assert!(cut < drawn - 300 && cut > drawn - 500, "{cut} of {drawn}");
+    assert!(matches!(shape(&window), maskscope::document::review::Shape::Runs(_)), "polygons have no holes");
+    assert!(said(&window, "The polygons are a painted mask now"), "the conversion is announced");
+    shot(&mut window, "review-hole-light");
+    undo(&mut window);
+    assert!(matches!(shape(&window), maskscope::document::review::Shape::Polygons(_)));
 }

@@ -16,7 +16,8 @@ use super::saved_views;
 use super::shell::{Overlay, Shell};
 use super::shown::Shown;
 use super::train_command;
-use super::view::{Layers, ViewState};
+use super::panels::review::tools::Tool;
+use super::view::{Layers, ViewState, Workspace};
 use crate::document::evaluation::Side;
 use crate::document::settings::Settings;
 use crate::document::{Document, Notice, NoticeKind, PathKind, TruthState};
@@ -309,6 +310,8 @@ fn escape(target: &mut Target<'_>) {
             .memory_mut(|memory| memory.surrender_focus(focused));
     } else if target.shell.had_focus {
         // egui has taken the focus away already.
+    } else if target.view.workspace == Workspace::Review && target.view.review.drawing.is_active() {
+        target.view.review.drawing.take(Tool::Select);
     } else if target.view.picked.take().is_some() {
     } else if target.view.style.isolate {
         target.view.style.isolate = false;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use egui::{Event, Key, Modifiers};
 
 use super::command::{Command, CommandQueue};
+use super::panels::review::tools::Tool;
 use super::review_command::ReviewCommand;
 use super::train_command::TrainCommand;
 use super::view::Workspace;
@@ -141,6 +142,15 @@ fn review_shortcuts(command: &ReviewCommand) -> Vec<Shortcut> {
         ReviewCommand::Skip => vec![plain(Key::S)],
         ReviewCommand::Back => vec![plain(Key::Backspace)],
         ReviewCommand::ToggleList => vec![plain(Key::T)],
+        ReviewCommand::Tool(tool) => match tool {
+            Tool::Select => vec![plain(Key::V)],
+            Tool::Brush => vec![plain(Key::B)],
+            Tool::Eraser => vec![plain(Key::E)],
+            Tool::Polygon => vec![plain(Key::P)],
+            Tool::Cut => vec![plain(Key::H)],
+        },
+        ReviewCommand::Resize(-1) => vec![plain(Key::Comma)],
+        ReviewCommand::Resize(1) => vec![plain(Key::Period)],
         _ => Vec::new(),
     }
 }

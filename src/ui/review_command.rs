@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::dialogs::Ask;
 use super::dispatch::{Target, select_image};
+use super::panels::review::tools::Tool;
 use super::shown::Shown;
 use super::view::{Layers, ViewState, Workspace};
 use crate::document::review::{
@@ -52,6 +53,12 @@ pub enum ReviewCommand {
     ToggleCrowd,
     /// Make several annotations of the parts of the selected one.
     Split,
+    /// Take a tool.
+    Tool(Tool),
+    /// A larger (+1) or smaller (-1) brush.
+    Resize(i8),
+    /// What a tool has drawn: another mask for an annotation, or a new one.
+    Drawn(Option<u64>, Shape),
     /// List annotations, or predictions.
     ToggleList,
     /// Begin a queue.
@@ -87,6 +94,13 @@ impl ReviewCommand {
             Self::TakeOver,
             Self::ToggleCrowd,
             Self::Split,
+            Self::Tool(Tool::Select),
+            Self::Tool(Tool::Brush),
+            Self::Tool(Tool::Eraser),
+            Self::Tool(Tool::Polygon),
+            Self::Tool(Tool::Cut),
+            Self::Resize(-1),
+            Self::Resize(1),
             Self::ToggleList,
             Self::MakeQueue(QueueOf::Annotations),
             Self::MakeQueue(QueueOf::Predictions),
@@ -119,6 +133,10 @@ impl ReviewCommand {
             Self::NewClass(name) => format!("New class {name}").into(),
             Self::ToggleCrowd => "A crowd, or one object".into(),
             Self::Split => "Split the annotation into its parts".into(),
+            Self::Tool(tool) => format!("Tool: {}", tool.label().to_lowercase()).into(),
+            Self::Resize(step) if *step > 0 => "Larger brush".into(),
+            Self::Resize(_) => "Smaller brush".into(),
+            Self::Drawn(..) => "Keep what was drawn".into(),
             Self::ToggleList => "Review annotations, or predictions".into(),
             Self::MakeQueue(QueueOf::Annotations) => "Queue the annotations of the gallery".into(),
             Self::MakeQueue(QueueOf::Predictions) => "Queue the predictions of the gallery".into(),
@@ -149,9 +167,15 @@ impl ReviewCommand {
             Self::Export(_) | Self::ExportAudit | Self::FineTune => true,
             Self::Retry => false,
             Self::ToggleList => is_here && view.image.is_some(),
+            Self::Tool(_) | Self::Drawn(..) => is_here && is_writable && view.image.is_some(),
+            Self::Resize(_) => is_here && view.review.drawing.is_active(),
             Self::MakeQueue(_) => is_here && is_writable && !view.gallery.is_empty(),
+            // Enter and Backspace are a polygon's while one is being drawn.
             Self::NextInQueue | Self::Skip | Self::Back => {
-                is_here && is_writable && review.queues().contains_key(QUEUE)
+                !view.review.drawing.is_active()
+                    && is_here
+                    && is_writable
+                    && review.queues().contains_key(QUEUE)
             }
             Self::Undo => is_here && is_writable && review.history_position() > 0,
             Self::Redo => {
@@ -208,6 +232,9 @@ pub fn selected(doc: &Document, view: &ViewState, shown: &Shown) -> Option<Judge
 pub fn carry_out(command: &ReviewCommand, target: &mut Target<'_>) {
     match command {
         ReviewCommand::Undo | ReviewCommand::Redo => walk(command, target),
+        ReviewCommand::Tool(tool) => take_tool(*tool, target),
+        ReviewCommand::Resize(step) => target.view.review.drawing.resize(*step),
+        ReviewCommand::Drawn(id, shape) => drawn(*id, shape, target),
         ReviewCommand::FocusNote => target.view.review.focus_note = true,
         ReviewCommand::ToggleList => toggle_list(target),
         ReviewCommand::MakeQueue(of) => make_queue(*of, target),
@@ -340,6 +367,60 @@ fn of_annotation(command: &ReviewCommand, id: u64, target: &Target<'_>) -> Optio
         },
         _ => return None,
     })
+}
+
+/// Drawing happens on annotations: they are shown.
+fn take_tool(tool: Tool, target: &mut Target<'_>) {
+    let view = &mut *target.view;
+    view.review.drawing.take(tool);
+    if view.review.drawing.is_active() && view.layers == Layers::Predictions {
+        view.layers = Layers::GroundTruth;
+        if matches!(view.review.selected, Some(Judged::Prediction(_))) {
+            view.instance = None;
+        }
+    }
+}
+
+/// A mask that was drawn. That polygons became runs is told: it is the one thing about them that cannot be taken for granted.
+fn drawn(id: Option<u64>, shape: &Shape, target: &mut Target<'_>) {
+    let review = target.document.review();
+    let was_polygon = id.zip(review).is_some_and(|(id, review)| {
+        matches!(review.shape(id), Ok(Shape::Polygons(_))) && matches!(shape, Shape::Runs(_))
+    });
+    let edit = match id {
+        Some(id) => Edit::SetMask {
+            id,
+            segmentation: shape.clone(),
+        },
+        None => {
+            let image = target
+                .view
+                .image
+                .and_then(|image| target.document.image_id(image));
+            let category = target.document.classes().category_ids.first().copied();
+            let Some((image_id, category_id)) = image.zip(category) else {
+                return;
+            };
+            Edit::Add {
+                image_id,
+                category_id,
+                segmentation: shape.clone(),
+                iscrowd: false,
+                origin: None,
+            }
+        }
+    };
+    let Some(applied) = target.document.edit(&edit) else {
+        return;
+    };
+    if was_polygon {
+        let text = "The polygons are a painted mask now: exports write its run lengths";
+        target.shell.toasts.say(NoticeKind::Info, text, "");
+    }
+    if id.is_none() {
+        let new = applied.new_ids.first();
+        target.view.review.wanted = new.map(|&id| Judged::Annotation(id.cast_unsigned()));
+    }
 }
 
 /// The selected prediction as a new annotation.

@@ -126,6 +126,10 @@ pub struct ViewState {
     pub wipe: Option<f32>,
     /// Position of the pointer in pixels of the image.
     pub pointer: Option<(f32, f32)>,
+    /// The primary button is down on the canvas, not to pan.
+    pub pointer_down: bool,
+    /// It was pressed and released at one place of the canvas in this frame.
+    pub clicked: bool,
     /// What the centre and the right side show.
     pub workspace: Workspace,
     /// Instances that a chart was asked for: the gallery shows their images alone.

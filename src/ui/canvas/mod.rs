@@ -54,6 +54,8 @@ pub struct CanvasInput<'a> {
     pub ground_truth_verdicts: Option<&'a [Verdict]>,
     /// How masks, outlines, boxes and labels look.
     pub style: &'a OverlayStyle,
+    /// A tool has the primary button: dragging it does not pan, unless Space is down.
+    pub draws: bool,
     /// The prediction selected anywhere in the window.
     pub selected: Option<usize>,
     /// The prediction hovered outside the canvas, in a list for example.
@@ -98,7 +100,7 @@ pub fn show(ui: &mut egui::Ui, view: &mut CanvasView, input: &CanvasInput<'_>) -
     let Some(size) = size.filter(|size| size.pixels() > 0) else {
         return nothing(response, view);
     };
-    let placement = navigate(ui, &response, view, size);
+    let placement = navigate(ui, &response, view, size, input.draws);
     let flags = input.instances.map_or_else(Vec::new, |set| {
         let isolated = input.selected.filter(|_| input.style.isolate);
         style::shown_flags(set, input.shown, isolated)
@@ -131,12 +133,15 @@ fn navigate(
     response: &egui::Response,
     view: &mut CanvasView,
     size: Size,
+    draws: bool,
 ) -> Placement {
     let pixels_per_point = ui.pixels_per_point();
     let rect = response.rect;
     let mut placement = view.place(rect, pixels_per_point, size);
     let mut moved = false;
-    if response.dragged_by(PointerButton::Primary) || response.dragged_by(PointerButton::Middle) {
+    let pans = !draws || ui.input(|i| i.key_down(egui::Key::Space));
+    let by_primary = pans && response.dragged_by(PointerButton::Primary);
+    if by_primary || response.dragged_by(PointerButton::Middle) {
         ui.ctx().set_cursor_icon(CursorIcon::Grabbing);
         if response.drag_delta() != Vec2::ZERO {
             view.pan(response.drag_delta(), pixels_per_point);

@@ -196,7 +196,13 @@ impl Drawn {
         let predictions = shown.detections.as_ref();
         let predictions = predictions.map(|it| shown::packed(ui.ctx(), it, classes));
         let truth = shown.annotations();
-        let truth = truth.map(|it| shown::packed_annotations(ui.ctx(), it, classes));
+        let truth = truth.map(|it| {
+            let drawn = view.review.drawing.preview(it);
+            let drawn = drawn.filter(|_| view.workspace == Workspace::Review);
+            drawn
+                .cloned()
+                .unwrap_or_else(|| shown::packed_annotations(ui.ctx(), it, classes))
+        });
         let mut style = view.style.clone();
         let (filled, outlined, is_listed) = match (predictions, view.layers) {
             (None, _) => {
@@ -265,10 +271,16 @@ fn draw(
             .map(|(_, index)| index),
         ground_truth_verdicts: drawn.outlined_verdicts.as_deref(),
         style: &drawn.style,
+        draws: draws(view),
         selected: view.instance.filter(|_| drawn.is_listed),
         hovered: view.hovered.filter(|_| drawn.is_listed),
     };
     canvas::show(ui, &mut view.canvas, &input)
+}
+
+/// Whether a tool of the Review workspace has the pointer.
+fn draws(view: &ViewState) -> bool {
+    view.workspace == Workspace::Review && view.review.drawing.is_active()
 }
 
 /// Selection, hover, zoom to an instance, context menu.
@@ -281,6 +293,13 @@ fn react(
     out: &mut CommandQueue,
 ) {
     view.pointer = response.pointer_in_image;
+    let is_down =
+        ui.input(|input| input.pointer.primary_down() && !input.key_down(egui::Key::Space));
+    view.pointer_down = response.response.is_pointer_button_down_on() && is_down;
+    view.clicked = response.response.clicked();
+    if draws(view) {
+        return; // the pointer draws: nothing is selected by it
+    }
     let hovered = response.hovered.filter(|_| drawn.is_listed);
     if hovered.is_some() {
         // The list has been drawn already; it raises the row in the next frame.

@@ -3,6 +3,7 @@
 mod history;
 mod queue;
 mod selected;
+pub mod tools;
 
 use egui::{Frame, Margin, Panel, RichText, ScrollArea, Ui};
 
@@ -17,6 +18,7 @@ use crate::ui::shown::Shown;
 use crate::ui::theme;
 use crate::ui::view::{Layers, ViewState};
 use crate::ui::widgets;
+use tools::Drawing;
 
 /// Between the parts.
 const GAP: f32 = 12.0;
@@ -32,6 +34,8 @@ pub struct ReviewView {
     pub selected: Option<Target>,
     /// An instance that is to be selected as soon as its image's instances are here.
     pub wanted: Option<Target>,
+    /// What is being drawn on the canvas.
+    pub drawing: Drawing,
     /// The note's field wants the focus.
     pub focus_note: bool,
     /// What is being typed, and of which instance.
@@ -62,6 +66,7 @@ pub fn review_centre_ui(
         )
         .show(ui, |ui| queue::queue_ui(ui, doc, view, out));
     canvas_area::canvas_area_ui(ui, doc, view, loader, out);
+    tools::draw_ui(ui, doc, view, out);
 }
 
 /// Keeps `selected` in step with the window's selection, and selects what a queue led to.

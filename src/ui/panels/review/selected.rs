@@ -5,6 +5,7 @@ use egui::{Button, ComboBox, Role, TextEdit, Ui, WidgetInfo};
 use crate::document::Document;
 use crate::document::review::{ReviewSession, Target, Verdict};
 use crate::ui::command::{Command, CommandQueue};
+use crate::ui::panels::review::tools::Tool;
 use crate::ui::review_command::{self, ReviewCommand};
 use crate::ui::theme;
 use crate::ui::view::ViewState;
@@ -29,6 +30,8 @@ pub(super) fn selected_ui(
     }
     ui.add_space(theme::GRID);
     verdicts(ui, doc, view, out);
+    ui.add_space(theme::GRID);
+    tools(ui, doc, view, out);
     ui.add_space(theme::GRID);
     buttons(ui, doc, view, out);
     if let Some(Target::Annotation(id)) = &selected {
@@ -92,6 +95,53 @@ fn verdicts(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQueu
             }
         }
     });
+}
+
+fn tools(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQueue) {
+    let in_hand = view.review.drawing.tool;
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = theme::GRID;
+        for tool in Tool::ALL {
+            let command = ReviewCommand::Tool(tool);
+            let is_enabled = command.enabled(doc, view);
+            let command = Command::Review(command);
+            let button = ui.add_enabled(
+                is_enabled,
+                Button::selectable(in_hand == tool, tool.label()),
+            );
+            if button
+                .on_hover_text(widgets::command_hint(&command))
+                .clicked()
+            {
+                out.push(command);
+            }
+        }
+        if matches!(in_hand, Tool::Brush | Tool::Eraser) {
+            for (step, name) in [(-1, "Smaller"), (1, "Larger")] {
+                let command = Command::Review(ReviewCommand::Resize(step));
+                let button = ui
+                    .button(name)
+                    .on_hover_text(widgets::command_hint(&command));
+                if button.clicked() {
+                    out.push(command);
+                }
+            }
+            ui.label(format!("{:.0} px", 2.0 * view.review.drawing.radius()));
+        }
+    });
+    let c = theme::colours(ui);
+    let hint = match in_hand {
+        Tool::Select => return,
+        Tool::Brush if view.review.selected.is_none() => {
+            "Nothing is selected: paints a new annotation"
+        }
+        Tool::Brush | Tool::Eraser => "Drag over the picture; with Space it pans",
+        Tool::Polygon => {
+            "Click corner by corner; Enter or the first corner closes, Backspace takes one back"
+        }
+        Tool::Cut => "Click around a hole; Enter or the first corner closes",
+    };
+    ui.add(egui::Label::new(egui::RichText::new(hint).size(theme::SMALL).color(c.weak)).wrap());
 }
 
 fn buttons(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQueue) {
