@@ -106,7 +106,6 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
         format,
         out: args.out.clone(),
         predictions: args.predictions.clone(),
-        images: args.images.clone(),
         command_line: shell::line(output::command_words().iter().map(String::as_str)),
     };
     let stop = interrupt::flag()?;

@@ -16,7 +16,6 @@ fn request(format: Format, out: &Path) -> ExportRequest {
         format,
         out: out.to_owned(),
         predictions: None,
-        images: None,
         command_line: "maskscope export".into(),
     }
 }

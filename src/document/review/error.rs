@@ -120,6 +120,8 @@ pub enum ReviewError {
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
     /// Conflicts with a changed file.
-    #[error("{0} annotations were changed here and by another program: decide first which to keep")]
+    #[error(
+        "{0} annotations were changed here and by another program: decide first which to keep (`maskscope review SET --keep mine` or `theirs`)"
+    )]
     Conflicts(usize),
 }

@@ -83,6 +83,7 @@ impl Resolver<'_> {
     fn change(&mut self, change: Change) {
         if change.clone().inverse() != change {
             self.state.apply(self.places, &change);
+            self.ids.see(&change);
             self.done.changes.push(change);
         }
     }

@@ -69,8 +69,6 @@ pub struct ExportRequest {
     pub out: PathBuf,
     /// Predictions to write instead of the annotations, or to report on.
     pub predictions: Option<PathBuf>,
-    /// The folder of the set's images where the layout does not tell.
-    pub images: Option<PathBuf>,
     /// The command line, for the report.
     pub command_line: String,
 }
