@@ -147,6 +147,22 @@ fn a_later_version_is_left_alone() {
 }
 
 #[test]
+fn an_entry_of_another_version_is_told() {
+    let home = Home::new();
+    let mut review = home.open();
+    review.apply(&Edit::Delete { ids: vec![0] }).unwrap();
+    review.close(PATIENCE).unwrap();
+    let connection = rusqlite::Connection::open(beside(&home.json)).unwrap();
+    let changed = "UPDATE entries SET changes = '[{\"rename\": 1}]'";
+    connection.execute(changed, []).unwrap();
+    drop(connection);
+    for access in [Access::Edit, Access::Read] {
+        let refused = home.try_open(access);
+        assert!(matches!(refused, Err(ReviewError::UnknownEntry { seq: 1 })));
+    }
+}
+
+#[test]
 fn polygons_of_all_kinds() {
     let mut review = home_review();
     let mask = |points: &[f64]| add(1, Shape::Polygons(vec![points.to_vec()]));

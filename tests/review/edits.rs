@@ -229,6 +229,18 @@ fn opinions_and_promotion() {
     assert_eq!(done.words, "Promote to person #13 in 000002.png");
     let (annotations, _) = review.annotations(1).unwrap();
     assert_eq!(annotations[2].origin.as_ref().map(|o| o.score), Some(0.9));
+    let nan = Edit::Add {
+        image_id: 2,
+        category_id: 1,
+        segmentation: Shape::Runs(disk(9.0, 9.0, 3.0)),
+        iscrowd: false,
+        origin: Some(Origin {
+            source: "r50.pth".into(),
+            score: f64::NAN,
+            mask_iou: None,
+        }),
+    };
+    assert!(matches!(review.apply(&nan), Err(ReviewError::NotFinite)));
     review.undo().unwrap();
     assert_eq!(review.annotations(1).unwrap().0.len(), 2);
     assert_eq!(review.opinion(&prediction).verdict, Some(Verdict::Reject));

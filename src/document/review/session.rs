@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::ReviewError;
 use super::conflict::{self, Conflict, Keep};
@@ -145,7 +144,9 @@ impl ReviewSession {
         let places = Places::new(set);
         let mut state = State::default();
         for entry in &loaded.entries {
-            for change in HistoryLine::new(entry).changes() {
+            let changes: Vec<Change> = serde_json::from_str(&entry.changes)
+                .map_err(|_| ReviewError::UnknownEntry { seq: entry.seq })?;
+            for change in changes {
                 ids.see(&change);
                 if !entry.is_dropped && entry.seq <= loaded.position {
                     state.apply(&places, &change);
@@ -236,7 +237,7 @@ impl ReviewSession {
             at: now(),
             words: done.words.clone(),
             image_id: done.image_id,
-            changes: serde_json::to_string(&done.changes).unwrap_or_default(),
+            changes: serde_json::to_string(&done.changes).map_err(ReviewError::NotKept)?,
             is_dropped: false,
         };
         for change in &done.changes {
