@@ -57,6 +57,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("egui_wgpu", &["ui"]),
     ("rfd", &["ui"]),
     ("anyhow", &["main", "cli", "ui"]),
+    ("rusqlite", &["document"]),
 ];
 
 /// A formula, the one file that may hold it, and what its code looks like (without spaces).

@@ -308,7 +308,12 @@ fn without_a_set_the_workspace_says_what_it_needs() {
 fn on_screen(window: &Window, x: f32, y: f32) -> egui::Pos2 {
     let canvas = window.get_by_label("Canvas").rect();
     let view = &window.state().view().canvas;
-    view.screen_from_image(canvas, window.ctx.pixels_per_point(), (150, 120), (x, y))
+    view.screen_from_image(
+        canvas,
+        window.ctx.pixels_per_point(),
+        maskscope::structures::Size::new(150, 120),
+        (x, y),
+    )
 }
 
 fn pointer(window: &mut Window, at: egui::Pos2, pressed: Option<bool>) {
@@ -348,7 +353,14 @@ fn click(window: &mut Window, x: f32, y: f32) {
 }
 
 fn area(window: &Window, id: u64) -> u64 {
-    window.state().document().review().unwrap().mask(id).unwrap().area()
+    window
+        .state()
+        .document()
+        .review()
+        .unwrap()
+        .mask(id)
+        .unwrap()
+        .area()
 }
 
 #[test]
@@ -358,13 +370,20 @@ fn masks_are_painted_and_erased() {
     send(&mut window, Command::SelectImage(2));
     send(&mut window, Command::SelectInstance(Some(0)));
     settle(&mut window);
-    assert_eq!((selected(&window), area(&window, 5)), (Some(Target::Annotation(5)), 40 * 120));
+    assert_eq!(
+        (selected(&window), area(&window, 5)),
+        (Some(Target::Annotation(5)), 40 * 120)
+    );
     press(&mut window, Key::B);
     drag(&mut window, &[(60.0, 60.0), (100.0, 60.0), (120.0, 60.0)]);
     let painted = area(&window, 5);
     // A stroke of 24 px beside the stripe, 70 px long and more.
     assert!(painted > 40 * 120 + 60 * 20, "{painted}");
-    assert_eq!(window.state().document().review().unwrap().history().len(), 1, "a stroke is one step");
+    assert_eq!(
+        window.state().document().review().unwrap().history().len(),
+        1,
+        "a stroke is one step"
+    );
     press(&mut window, Key::E);
     drag(&mut window, &[(0.0, 60.0), (149.0, 60.0)]);
     let erased = area(&window, 5);
@@ -401,8 +420,19 @@ fn polygons_are_drawn_and_cut() {
     });
     let drawn = area(&window, 7);
     assert!((3400..3800).contains(&drawn), "{drawn}");
-    let shape = |window: &Window| window.state().document().review().unwrap().shape(7).unwrap();
-    assert!(matches!(shape(&window), maskscope::document::review::Shape::Polygons(_)));
+    let shape = |window: &Window| {
+        window
+            .state()
+            .document()
+            .review()
+            .unwrap()
+            .shape(7)
+            .unwrap()
+    };
+    assert!(matches!(
+        shape(&window),
+        maskscope::document::review::Shape::Polygons(_)
+    ));
     press(&mut window, Key::H);
     for (x, y) in [(80.0, 40.0), (100.0, 40.0), (100.0, 60.0), (80.0, 60.0)] {
         click(&mut window, x, y);
@@ -411,9 +441,18 @@ fn polygons_are_drawn_and_cut() {
     settle(&mut window);
     let cut = area(&window, 7);
     assert!(cut < drawn - 300 && cut > drawn - 500, "{cut} of {drawn}");
-    assert!(matches!(shape(&window), maskscope::document::review::Shape::Runs(_)), "polygons have no holes");
-    assert!(said(&window, "The polygons are a painted mask now"), "the conversion is announced");
+    assert!(
+        matches!(shape(&window), maskscope::document::review::Shape::Runs(_)),
+        "polygons have no holes"
+    );
+    assert!(
+        said(&window, "The polygons are a painted mask now"),
+        "the conversion is announced"
+    );
     shot(&mut window, "review-hole-light");
     undo(&mut window);
-    assert!(matches!(shape(&window), maskscope::document::review::Shape::Polygons(_)));
+    assert!(matches!(
+        shape(&window),
+        maskscope::document::review::Shape::Polygons(_)
+    ));
 }

@@ -8,7 +8,7 @@ use super::args::Shared;
 use super::progress::Progress;
 use super::{interrupt, output};
 use crate::document::review::{Access, ReviewSession};
-use crate::jobs::export::{ExportRequest, ExportSummary, Format, export, goes_on};
+use crate::jobs::export::{ExportRequest, ExportSummary, Format, check_output, export, goes_on};
 use crate::jobs::sets::open_set;
 use crate::structures::shell;
 
@@ -93,6 +93,7 @@ impl FormatArg {
 pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<()> {
     let set = Arc::new(open_set(&args.data, args.images.as_deref())?);
     let review = ReviewSession::open(Arc::clone(&set), Access::Read)?;
+    check_output(&set, &args.out)?;
     let Some(format) = args.format.format() else {
         review.export_audit(&args.out)?;
         let written = serde_json::json!({ "format": "audit", "written": [args.out] });
@@ -106,7 +107,6 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
         format,
         out: args.out.clone(),
         predictions: args.predictions.clone(),
-        images: args.images.clone(),
         command_line: shell::line(output::command_words().iter().map(String::as_str)),
     };
     let stop = interrupt::flag()?;

@@ -2,6 +2,7 @@
 //! everything that is not named here is the file's.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -149,8 +150,8 @@ pub struct CorrectedSet<'a> {
     corrections: &'a Corrections,
     classes: ClassTable,
     labels: HashMap<i64, usize>,
-    /// Positions of images by id.
-    images: HashMap<u64, usize>,
+    /// Positions of images by id, made when the first mask is written: the window never asks.
+    images: OnceLock<HashMap<u64, usize>>,
     /// Ids of new annotations by image id.
     added: HashMap<u64, Vec<u64>>,
 }
@@ -168,7 +169,7 @@ impl<'a> CorrectedSet<'a> {
         let ids = classes.category_ids.iter();
         Self {
             labels: ids.enumerate().map(|(label, &id)| (id, label)).collect(),
-            images: positions(set),
+            images: OnceLock::new(),
             set,
             corrections,
             classes,
@@ -324,7 +325,8 @@ impl<'a> CorrectedSet<'a> {
         shape: &Shape,
     ) -> Result<[(&'static str, Value); 3], CocoError> {
         let refused = |reason| self.no_mask(id, reason);
-        let image = self.images.get(&image_id);
+        let images = self.images.get_or_init(|| positions(self.set));
+        let image = images.get(&image_id);
         let image = image.and_then(|&at| self.set.images().get(at));
         let image = image.ok_or_else(|| refused(format!("image {image_id} is not in the set")))?;
         let size = mask_size(image).map_err(refused)?;

@@ -269,7 +269,6 @@ impl Document {
             format,
             out: output.to_owned(),
             predictions: self.predictions_path.clone(),
-            images: None,
             command_line: String::new(),
         };
         let (done, answer) = channel();

@@ -91,10 +91,16 @@ impl EditableMask {
         let mut runs = Runs::default();
         for column in self.columns() {
             let mut left = self.size.height;
-            for &word in column {
-                let bits = left.min(WORD);
-                push_word(&mut runs, word, bits);
+            for alike in column.chunk_by(|a, b| a == b && (*a == 0 || *a == u64::MAX)) {
+                let bits = left.min(alike.len() * WORD);
                 left -= bits;
+                match alike {
+                    [0, ..] => runs.push(false, bits as u64),
+                    [u64::MAX, ..] => runs.push(true, bits as u64),
+                    mixed => mixed
+                        .iter()
+                        .for_each(|&word| push_word(&mut runs, word, bits)),
+                }
             }
         }
         Rle::from_whole_runs(self.size, runs)

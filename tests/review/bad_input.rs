@@ -77,9 +77,12 @@ fn a_full_disk_loses_nothing_acknowledged() {
     assert_eq!(home.open().history().len(), 201);
 }
 
+/// What happens to the file.
+type Damage = fn(&mut Vec<u8>);
+
 #[test]
 fn a_damaged_database_is_put_aside() {
-    let damages: [(&str, fn(&mut Vec<u8>)); 3] = [
+    let damages: [(&str, Damage); 3] = [
         ("no database at all", |bytes| {
             *bytes = b"this is no database, it is a letter".repeat(200)
         }),
@@ -103,6 +106,11 @@ fn a_damaged_database_is_put_aside() {
         let mut bytes = std::fs::read(&database).unwrap();
         damage(&mut bytes);
         std::fs::write(&database, &bytes).unwrap();
+        let reading = home.try_open(Access::Read);
+        assert!(
+            matches!(reading, Err(ReviewError::Database { .. })),
+            "{name}: told, not moved"
+        );
         let error = home
             .try_open(Access::Edit)
             .err()
@@ -135,6 +143,22 @@ fn a_later_version_is_left_alone() {
             home.try_open(access),
             Err(ReviewError::TooNew { found: 99, .. })
         ));
+    }
+}
+
+#[test]
+fn an_entry_of_another_version_is_told() {
+    let home = Home::new();
+    let mut review = home.open();
+    review.apply(&Edit::Delete { ids: vec![0] }).unwrap();
+    review.close(PATIENCE).unwrap();
+    let connection = rusqlite::Connection::open(beside(&home.json)).unwrap();
+    let changed = "UPDATE entries SET changes = '[{\"rename\": 1}]'";
+    connection.execute(changed, []).unwrap();
+    drop(connection);
+    for access in [Access::Edit, Access::Read] {
+        let refused = home.try_open(access);
+        assert!(matches!(refused, Err(ReviewError::UnknownEntry { seq: 1 })));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What each edit does, in words and numbers, and what is refused.
 
 use maskscope::document::review::{
-    Edit, Opinion, Origin, PredictionKey, ReviewError, Shape, Target, Verdict,
+    Edit, Opinion, Origin, PredictionKey, ReviewError, Shape, Target, Verdict, rasterise_with_holes,
 };
 
 use super::{Home, add, disk};
@@ -145,6 +145,27 @@ fn categories_are_unique() {
     ));
 }
 
+/// COCO polygons have no holes: one with a hole becomes run lengths.
+#[test]
+fn a_hole_is_cut_out() {
+    let ring = |a: f64, b: f64| vec![a, a, b, a, b, b, a, b];
+    let size = maskscope::structures::Size::new(40, 30);
+    let parts = [ring(2.0, 20.0)];
+    let mask = rasterise_with_holes(&parts, &[ring(5.0, 10.0)], size).unwrap();
+    assert_eq!(mask.area(), 18 * 18 - 25);
+    assert!(mask.contains(4, 7) && !mask.contains(7, 7));
+    let none = rasterise_with_holes(&parts, &[vec![5.0, 5.0, 9.0, 9.0]], size).unwrap();
+    assert_eq!(none.area(), 18 * 18, "two points cut nothing");
+    assert!(rasterise_with_holes(&[], &parts, size).is_err());
+    let home = Home::new();
+    let mut review = home.memory();
+    let id = review
+        .apply(&add(3, Shape::Runs(mask.clone())))
+        .unwrap()
+        .new_ids[0] as u64;
+    assert_eq!(review.mask(id).unwrap(), mask);
+}
+
 #[test]
 fn opinions_and_promotion() {
     let home = Home::new();
@@ -177,7 +198,7 @@ fn opinions_and_promotion() {
     // The same mask, found again; another one, not.
     let again = Target::Prediction(PredictionKey::new(2, "abc", &disk(9.0, 9.0, 3.0)));
     assert!(review.opinions().contains_key(&again));
-    let other = Target::Prediction(PredictionKey::new(2, "abc", &disk(9.0, 9.0, 3.5)));
+    let other = Target::Prediction(PredictionKey::new(2, "abc", &disk(9.0, 9.0, 4.0)));
     assert!(!review.opinions().contains_key(&other));
     for target in [Target::Annotation(77), Target::Image(77)] {
         let verdict = Some(Verdict::Accept);
@@ -208,6 +229,18 @@ fn opinions_and_promotion() {
     assert_eq!(done.words, "Promote to person #13 in 000002.png");
     let (annotations, _) = review.annotations(1).unwrap();
     assert_eq!(annotations[2].origin.as_ref().map(|o| o.score), Some(0.9));
+    let nan = Edit::Add {
+        image_id: 2,
+        category_id: 1,
+        segmentation: Shape::Runs(disk(9.0, 9.0, 3.0)),
+        iscrowd: false,
+        origin: Some(Origin {
+            source: "r50.pth".into(),
+            score: f64::NAN,
+            mask_iou: None,
+        }),
+    };
+    assert!(matches!(review.apply(&nan), Err(ReviewError::NotFinite)));
     review.undo().unwrap();
     assert_eq!(review.annotations(1).unwrap().0.len(), 2);
     assert_eq!(review.opinion(&prediction).verdict, Some(Verdict::Reject));

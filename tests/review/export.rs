@@ -16,7 +16,6 @@ fn request(format: Format, out: &Path) -> ExportRequest {
         format,
         out: out.to_owned(),
         predictions: None,
-        images: None,
         command_line: "maskscope export".into(),
     }
 }
@@ -530,15 +529,19 @@ fn the_command_line_does_all_of_it() {
     }
     let corrected = Dataset::open(&home.path().join("c.json")).unwrap();
     assert_eq!(corrected.heads().len(), 4, "one more, one less");
-    let onto = maskscope(&[
-        "export",
-        "labels.json",
-        "--format",
-        "coco",
-        "--out",
-        "labels.json",
-    ]);
-    assert_eq!(onto.status.code(), Some(1));
+    let before = std::fs::read(&home.json).unwrap();
+    for format in ["coco", "audit", "csv"] {
+        let words = [
+            "export",
+            "labels.json",
+            "--format",
+            format,
+            "--out",
+            "./labels.json",
+        ];
+        assert_eq!(maskscope(&words).status.code(), Some(1), "{format}");
+    }
+    assert!(std::fs::read(&home.json).unwrap() == before);
     assert_eq!(
         maskscope(&["export", "labels.json", "--format", "gif", "--out", "x"])
             .status

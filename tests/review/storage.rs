@@ -117,6 +117,10 @@ fn edits_follow_a_changed_file() {
     review.settle(12, Keep::Mine).unwrap();
     review.settle(13, Keep::Mine).unwrap();
     assert!(review.conflicts().is_empty());
+    review.undo().unwrap();
+    assert_eq!(review.conflicts().len(), 1, "the decision was taken back");
+    review.redo().unwrap();
+    assert!(review.conflicts().is_empty());
     let (third, _) = review.annotations(2).unwrap();
     assert_eq!(third[0].id, 14, "another id, since the file has 13 now");
     assert_eq!(third[0].shape, painted);

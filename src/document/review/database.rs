@@ -92,6 +92,7 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, ReviewError> {
     };
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
+    check(&connection).map_err(failed)?;
     let found = form(&connection).map_err(failed)?;
     too_new(path, found)?;
     Ok(connection)
@@ -180,7 +181,10 @@ fn free_name(path: &Path) -> PathBuf {
 
 /// Reads everything.
 pub(super) fn load(connection: &Connection, path: &Path) -> Result<Loaded, ReviewError> {
-    read(connection).map_err(|error| damaged_or(path, error))
+    read(connection).map_err(|source| ReviewError::Database {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn read(connection: &Connection) -> rusqlite::Result<Loaded> {

@@ -113,6 +113,20 @@ pub enum ReviewError {
         /// Why.
         reason: String,
     },
+    /// An edit that cannot be written down.
+    #[error("the edit cannot be kept: {0}")]
+    NotKept(serde_json::Error),
+    /// An entry that means nothing to this version.
+    #[error(
+        "entry {seq} of the review's history cannot be read: it was made by another Maskscope, update"
+    )]
+    UnknownEntry {
+        /// Its number.
+        seq: i64,
+    },
+    /// A number of a prediction that JSON cannot hold.
+    #[error("a score of the prediction is no finite number: give it none, or another")]
+    NotFinite,
     /// An opinion about what does not exist.
     #[error("{0:?} is not part of the set")]
     NoTarget(Target),
@@ -120,6 +134,8 @@ pub enum ReviewError {
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
     /// Conflicts with a changed file.
-    #[error("{0} annotations were changed here and by another program: decide first which to keep")]
+    #[error(
+        "{0} annotations were changed here and by another program: decide first which to keep (`maskscope review SET --keep mine` or `theirs`)"
+    )]
     Conflicts(usize),
 }

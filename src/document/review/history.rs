@@ -31,7 +31,7 @@ impl HistoryLine {
         }
     }
 
-    /// What it changed; nothing where a later version wrote what this one does not know.
+    /// What it changed. Opening has read every entry once, so that there is none that cannot be read.
     pub fn changes(&self) -> Vec<Change> {
         serde_json::from_str(&self.changes).unwrap_or_default()
     }

@@ -14,7 +14,10 @@ mod session;
 mod state;
 mod writer;
 
+pub use crate::coco::content_hash;
+pub use crate::coco::polygon::rasterise_with_holes;
 pub use crate::coco::{Corrected, CorrectedSet, Corrections, Counts, Origin, Record, Shape};
+pub use crate::jobs::export;
 pub use conflict::{Conflict, ConflictKind, Keep};
 pub use database::StoredStep;
 pub use edit::{Change, Edit, Opinion, PredictionKey, Target, Verdict};

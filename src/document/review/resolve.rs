@@ -83,6 +83,7 @@ impl Resolver<'_> {
     fn change(&mut self, change: Change) {
         if change.clone().inverse() != change {
             self.state.apply(self.places, &change);
+            self.ids.see(&change);
             self.done.changes.push(change);
         }
     }
@@ -213,6 +214,12 @@ impl Resolver<'_> {
 
     fn add(&mut self, record: Record) -> Result<(), ReviewError> {
         self.check_class(record.category_id)?;
+        if let Some(origin) = &record.origin {
+            let scores = [Some(origin.score), origin.mask_iou];
+            if !scores.into_iter().flatten().all(f64::is_finite) {
+                return Err(ReviewError::NotFinite);
+            }
+        }
         if let Some(shape) = &record.shape {
             self.check_shape(shape, record.image_id)?;
         }

@@ -69,8 +69,6 @@ pub struct ExportRequest {
     pub out: PathBuf,
     /// Predictions to write instead of the annotations, or to report on.
     pub predictions: Option<PathBuf>,
-    /// The folder of the set's images where the layout does not tell.
-    pub images: Option<PathBuf>,
     /// The command line, for the report.
     pub command_line: String,
 }
@@ -115,11 +113,7 @@ pub fn export(
     request: &ExportRequest,
     progress: Progress<'_>,
 ) -> Result<ExportSummary, JobError> {
-    let itself = std::fs::canonicalize(set.json()).ok();
-    if itself.is_some() && std::fs::canonicalize(&request.out).ok() == itself {
-        let path = request.out.clone();
-        return Err(JobError::OntoItself { path });
-    }
+    check_output(set, &request.out)?;
     let job = Job {
         set: CorrectedSet::new(set, corrections),
         corrections,
@@ -202,6 +196,19 @@ impl ExportSummary {
             }
         }
     }
+}
+
+/// Refuses an output that is the set itself, by whatever name.
+///
+/// # Errors
+/// `JobError::OntoItself`.
+pub fn check_output(set: &Dataset, out: &Path) -> Result<(), JobError> {
+    let itself = std::fs::canonicalize(set.json()).ok();
+    if itself.is_some() && std::fs::canonicalize(out).ok() == itself {
+        let path = out.to_owned();
+        return Err(JobError::OntoItself { path });
+    }
+    Ok(())
 }
 
 /// Whether a flag asks to stop; for `progress`.

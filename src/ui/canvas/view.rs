@@ -92,6 +92,19 @@ impl CanvasView {
         self.fit
     }
 
+    /// Where a position in an image of this size lies on the screen, with the canvas in `rect`; for whoever drives the window.
+    pub fn screen_from_image(
+        &self,
+        rect: Rect,
+        pixels_per_point: f32,
+        size: Size,
+        (x, y): (f32, f32),
+    ) -> Pos2 {
+        let mut view = self.clone();
+        view.place(rect, pixels_per_point, size)
+            .points_from_image(x, y)
+    }
+
     /// Lays the image out in `rect`. Another size of image is fitted; the same size keeps zoom and position, so that
     /// frames of a series can be compared.
     pub(super) fn place(&mut self, rect: Rect, pixels_per_point: f32, size: Size) -> Placement {

@@ -37,13 +37,15 @@ pub(super) fn queue_ui(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut 
         } else {
             ui.colored_label(c.weak, "No queue yet: queue what the gallery shows");
         }
-        let of = [
-            (QueueOf::Annotations, "Queue annotations"),
-            (QueueOf::Predictions, "Queue predictions"),
-        ];
-        for (of, name) in of {
-            button(ui, doc, view, ReviewCommand::MakeQueue(of), name, out);
-        }
+        ui.menu_button("New queue…", |ui| {
+            let of = [
+                (QueueOf::Annotations, "Annotations of the gallery"),
+                (QueueOf::Predictions, "Predictions of the gallery"),
+            ];
+            for (of, name) in of {
+                button(ui, doc, view, ReviewCommand::MakeQueue(of), name, out);
+            }
+        });
     });
 }
 
