@@ -289,7 +289,7 @@ fn notes_are_typed_and_keys_stay_keys_in_them() {
         None,
         "a digit in a note is no verdict"
     );
-    window.get_by_label("Undo").focus();
+    window.get_by_label("Split").focus();
     settle(&mut window);
     assert_eq!(note(&window).note, "1 leg missing");
 }

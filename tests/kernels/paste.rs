@@ -97,7 +97,7 @@ fn detections_of_an_image() {
                 .iter()
                 .map(|x| (x + 1.0) / 2.0)
                 .collect(),
-            mask_iou: (seed % 2 == 0).then_some(0.8),
+            mask_iou: seed.is_multiple_of(2).then_some(0.8),
         };
         let found: Vec<MaskedBox> = (1..8).map(masked).collect();
         let got = to_image_on(&host, &found, &transform, 0.5).unwrap();

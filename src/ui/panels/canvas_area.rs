@@ -148,6 +148,8 @@ struct Drawn {
     outlined_verdicts: Option<Vec<Verdict>>,
     /// Which predictions a chart picked.
     picked: Option<Vec<bool>>,
+    /// A mask is being drawn, perhaps of an instance that the list does not have yet.
+    is_preview: bool,
 }
 
 impl Drawn {
@@ -196,9 +198,11 @@ impl Drawn {
         let predictions = shown.detections.as_ref();
         let predictions = predictions.map(|it| shown::packed(ui.ctx(), it, classes));
         let truth = shown.annotations();
+        let mut is_preview = false;
         let truth = truth.map(|it| {
             let drawn = view.review.drawing.preview(it);
             let drawn = drawn.filter(|_| view.workspace == Workspace::Review);
+            is_preview = drawn.is_some();
             drawn
                 .cloned()
                 .unwrap_or_else(|| shown::packed_annotations(ui.ctx(), it, classes))
@@ -225,6 +229,7 @@ impl Drawn {
             verdicts: None,
             outlined_verdicts: None,
             picked: None,
+            is_preview,
         }
     }
 }
@@ -257,7 +262,7 @@ fn draw(
         thumbnail: picture.thumbnail,
         image_size: image.size,
         instances: drawn.filled.as_ref(),
-        shown: drawn.is_listed.then_some(shown.order.as_slice()),
+        shown: (drawn.is_listed && !drawn.is_preview).then_some(shown.order.as_slice()),
         verdicts: drawn.verdicts.as_deref(),
         picked: drawn.picked.as_deref().filter(|_| drawn.is_listed),
         wipe: second.map(|second| Wipe {
