@@ -7,7 +7,7 @@ use super::dataset::segmentation::{self, Segmentation};
 use super::dataset::{AnnotationHead, Dataset, DatasetImage, mask_of, mask_size};
 use super::polygon::MIN_COORDINATES;
 use super::{CocoError, rle_string};
-use crate::structures::{BoxXywh, Rle, Size};
+use crate::structures::{BoxXywh, EditableMask, Rle, Size};
 
 /// The shape of an annotation.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,6 +126,25 @@ impl Shape {
             Self::Runs(mask) if mask.size() == size => Ok(mask.clone()),
             Self::Runs(mask) => Err(format!("its mask is {}, the image {size}", mask.size())),
             Self::Box(bbox) => mask_of(&Segmentation::Absent, Some(*bbox), size),
+        }
+    }
+
+    /// The shape as it is when the box `from` is moved and stretched to `to`, both in pixels of the image. Run lengths are
+    /// sampled at the pixels' centres, and cut at the border; where the size stays they move by whole pixels.
+    pub fn mapped(&self, from: BoxXywh, to: BoxXywh) -> Self {
+        match self {
+            Self::Polygons(parts) => {
+                let scale = |to: f64, from: f64| if from > 0.0 { to / from } else { 1.0 };
+                let (sx, sy) = (scale(to.width, from.width), scale(to.height, from.height));
+                let place = |point: &[f64]| match point {
+                    &[x, y] => vec![to.x + (x - from.x) * sx, to.y + (y - from.y) * sy],
+                    other => other.to_vec(),
+                };
+                let part = |part: &Vec<f64>| part.chunks(2).flat_map(place).collect();
+                Self::Polygons(parts.iter().map(part).collect())
+            }
+            Self::Runs(mask) => Self::Runs(EditableMask::mapped(mask, from, to).to_rle()),
+            Self::Box(_) => Self::Box(to),
         }
     }
 

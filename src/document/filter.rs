@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::query::{
     Completion, Query, QueryError, Schema, Status, begins_field, complete, spelled,
 };
-pub use fields::{AnnotationFields, EvaluationFields, GroundTruth};
+pub use fields::{AnnotationFields, EvaluationFields, GroundTruth, passing};
 use pass::Pass;
 pub use sort::{SortBy, best_score};
 

@@ -1,14 +1,17 @@
 //! The review of the open set in the window: opened on a thread when it is first wanted, edited at once, saved by a thread of
 //! its own. What it changes shows in classes and annotations; the evaluation stays that of the file.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
+use super::evaluation::Side;
 use super::review::{
-    Access, Applied, Corrections, Edit, Keep, PredictionKey, Queue, ReviewError, ReviewSession,
-    Target,
+    Access, Applied, Corrections, Edit, Keep, Opinion, PredictionKey, Queue, ReviewError,
+    ReviewSession, Target,
 };
+use super::watch::FileWatch;
 use super::{Document, Notice, NoticeKind};
 use crate::coco::dataset::Dataset;
 use crate::jobs::export::{ExportRequest, ExportSummary, export};
@@ -111,8 +114,9 @@ impl Document {
             self.notices.extend(notes);
             let conflicts = session.conflicts().len();
             if conflicts > 0 {
+                let plural = if conflicts == 1 { "" } else { "s" };
                 let text = format!(
-                    "{conflicts} corrections meet a file that was changed since: decide them in Review"
+                    "{conflicts} correction{plural} and a changed file disagree: decide in Review"
                 );
                 self.notices.push(Notice::new(NoticeKind::Warning, text));
             }
@@ -126,18 +130,8 @@ impl Document {
         let Some(Reviewing::Ready(session)) = &self.reviewing else {
             return;
         };
-        let corrections = session.corrections();
-        let mut images: Vec<usize> = corrections
-            .annotations
-            .keys()
-            .filter_map(|&id| session.image_of(id))
-            .filter_map(|image_id| session.image_position(image_id))
-            .collect();
-        images.sort_unstable();
-        images.dedup();
-        for image in images {
-            self.show_corrections_of(image);
-        }
+        let all = session.corrections_by_image();
+        self.correct_all(all);
         self.renew_classes();
     }
 
@@ -225,6 +219,25 @@ impl Document {
         }
     }
 
+    /// Walks in a queue; where it came to.
+    pub fn walk_queue(
+        &mut self,
+        name: &str,
+        walk: impl FnOnce(&mut Queue, &BTreeMap<Target, Opinion>) -> Option<Target>,
+    ) -> Option<Target> {
+        let Some(Reviewing::Ready(session)) = &mut self.reviewing else {
+            return None;
+        };
+        match session.walk_queue(name, walk) {
+            Ok(to) => to,
+            Err(error) => {
+                let text = sentence(&error.to_string());
+                self.notices.push(Notice::new(NoticeKind::Error, text));
+                None
+            }
+        }
+    }
+
     /// What verdicts on a prediction of an image belong to; none where the image is not of a set.
     pub fn prediction_target(&self, image: usize, detection: &Detection) -> Option<Target> {
         let image_id = self.dataset.as_ref()?.images().get(image)?.id;
@@ -255,74 +268,117 @@ impl Document {
 
     /// Writes the corrected set on a thread; the end is told.
     pub fn export_review(&mut self, format: Format, output: &Path) {
-        let (Some(session), Some(dataset)) = (self.review(), &self.dataset) else {
-            return;
-        };
+        let started = self.start_export(format, output);
+        self.exports.extend(started);
+    }
+
+    /// The end of the export that was started; none where it was refused, which is told.
+    fn start_export(&mut self, format: Format, output: &Path) -> Option<Receiver<Notice>> {
+        let session = self.review()?;
+        let dataset = self.dataset.as_ref()?;
         if let Err(error) = session.check_settled() {
             let text = sentence(&error.to_string());
             self.notices.push(Notice::new(NoticeKind::Error, text));
-            return;
+            return None;
         }
         let (corrections, remarks) = (session.corrections().clone(), session.remarks());
-        let (dataset, wake) = (Arc::clone(dataset), Arc::clone(&self.wake));
+        let dataset = Arc::clone(dataset);
         let request = ExportRequest {
             format,
             out: output.to_owned(),
             predictions: self.predictions_path.clone(),
             command_line: String::new(),
         };
-        let (done, answer) = channel();
-        let work = move || {
-            let exported = export(&dataset, &corrections, &remarks, &request, &mut |_, _| true);
-            let notice = match exported {
+        self.tell_later("export set", move || {
+            match export(&dataset, &corrections, &remarks, &request, &mut |_, _| true) {
                 Ok(summary) => told(&summary),
                 Err(error) => Notice::new(NoticeKind::Error, "The set was not exported")
                     .with_details(error.to_string()),
-            };
+            }
+        })
+    }
+
+    /// Does `work` on a thread; what it says at the end.
+    fn tell_later(
+        &mut self,
+        name: &str,
+        work: impl FnOnce() -> Notice + Send + 'static,
+    ) -> Option<Receiver<Notice>> {
+        let (done, answer) = channel();
+        let wake = Arc::clone(&self.wake);
+        let work = move || {
             // A document that is gone needs no notice.
-            let _ = done.send(notice);
+            let _ = done.send(work());
             wake();
         };
-        match std::thread::Builder::new()
-            .name("export set".into())
-            .spawn(work)
-        {
-            Ok(_) => self.exports.push(answer),
-            Err(error) => self.notices.push(Notice::new(
-                NoticeKind::Error,
-                format!("Cannot start a thread: {error}"),
-            )),
+        match std::thread::Builder::new().name(name.into()).spawn(work) {
+            Ok(_) => Some(answer),
+            Err(error) => {
+                let text = format!("Cannot start a thread: {error}");
+                self.notices.push(Notice::new(NoticeKind::Error, text));
+                None
+            }
         }
     }
 
     /// Writes the corrected set, and puts it into the draft of a fine-tuning.
     pub fn export_to_train(&mut self, output: &Path) {
-        self.export_review(Format::Coco, output);
-        self.to_train = Some(output.to_owned());
+        let started = self.start_export(Format::Coco, output);
+        self.to_train = started.map(|answer| (output.to_owned(), answer));
     }
 
-    /// Whether a corrected set was written that was to be trained on; it is in the draft then.
-    pub fn take_corrected_to_train(&mut self) -> bool {
-        // The file takes its place when it is whole.
-        if !self.exports.is_empty() || self.to_train.is_none() {
-            return false;
-        }
-        let Some(path) = self.to_train.take().filter(|path| path.is_file()) else {
-            return false;
+    /// Puts a set that was written into the draft; one that failed is only told.
+    pub(super) fn take_set_to_train(&mut self) {
+        let Some((path, answer)) = self.to_train.take() else {
+            return;
         };
-        self.draft_mut().train_data = path.display().to_string();
-        true
+        match answer.try_recv() {
+            Ok(notice) => {
+                if notice.kind != NoticeKind::Error {
+                    self.draft_mut().train_data = path.display().to_string();
+                    self.has_set_to_train = true;
+                }
+                self.notices.push(notice);
+            }
+            Err(TryRecvError::Empty) => self.to_train = Some((path, answer)),
+            Err(TryRecvError::Disconnected) => {}
+        }
     }
 
-    /// Writes the audit trail of the review.
+    /// Whether a corrected set was written that is to be trained on; it is in the draft then.
+    pub fn take_corrected_to_train(&mut self) -> bool {
+        std::mem::take(&mut self.has_set_to_train)
+    }
+
+    /// Writes the audit trail of the review on a thread; the end is told.
     pub fn export_audit(&mut self, output: &Path) {
         let Some(session) = self.review() else { return };
-        let notice = match session.export_audit(output) {
+        let (audit, output) = (session.audit(), output.to_owned());
+        let started = self.tell_later("export audit", move || match audit.export(&output) {
             Ok(()) => Notice::new(NoticeKind::Info, format!("Exported {}", output.display())),
             Err(error) => Notice::new(NoticeKind::Error, "The audit trail was not written")
                 .with_details(error.to_string()),
-        };
-        self.notices.push(notice);
+        });
+        self.exports.extend(started);
+    }
+
+    /// Whether another program has changed the set's file since it was opened.
+    pub fn is_changed_outside(&self) -> bool {
+        self.watch.as_ref().is_some_and(FileWatch::is_changed)
+    }
+
+    /// Opens the set again, so that what another program changed is there as well; the review and the open predictions come
+    /// back with it, and annotations that both changed wait for a decision.
+    pub fn open_again(&mut self) {
+        let Some(source) = &self.source else { return };
+        let path = source.path.clone();
+        let second = self.second.as_ref().map(|second| second.path.clone());
+        let predictions = [(self.predictions_path.clone(), Side::A), (second, Side::B)];
+        let predictions = predictions.into_iter();
+        self.to_attach_again = predictions
+            .filter_map(|(path, side)| Some((path?, side)))
+            .collect();
+        self.open(&path);
     }
 }
 
@@ -367,6 +423,23 @@ impl ReviewSession {
         record
             .map(|record| record.image_id)
             .or_else(|| self.head_image(id))
+    }
+
+    /// What differs, by position of the image.
+    pub fn corrections_by_image(&self) -> HashMap<usize, Corrections> {
+        let all = self.corrections();
+        let mut images: HashMap<usize, Corrections> = HashMap::new();
+        for (&id, record) in &all.annotations {
+            let image = self.image_of(id).and_then(|id| self.image_position(id));
+            if let Some(image) = image {
+                let of_image = images.entry(image).or_default();
+                of_image.annotations.insert(id, record.clone());
+            }
+        }
+        for corrections in images.values_mut() {
+            corrections.categories.clone_from(&all.categories);
+        }
+        images
     }
 
     /// What differs in one image; none where nothing does.

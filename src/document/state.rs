@@ -1,5 +1,6 @@
 //! The document itself.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use super::evaluation::{Analyst, Attaching, BoundaryJob, Evaluator, Second, Side};
 use super::filter::{EvaluationFields, FilterInput, GroundTruth};
 use super::health::Checkup;
+use super::mask_in_box::BoxPrompts;
 use super::open::{self, OpenError, Opened};
 use super::opening::{Opening, OpeningProgress, Step, Teller};
 use super::ranking::RankBy;
@@ -17,6 +19,7 @@ use super::running::Running;
 use super::settings::Settings;
 use super::training::Training;
 use super::truth::TruthKeeper;
+use super::watch::FileWatch;
 use super::{ImageEntry, ImageState, ModelRequest, ModelSummary, PathKind, TruthState, Wake};
 use crate::coco::dataset::Dataset;
 use crate::structures::ClassTable;
@@ -134,6 +137,8 @@ pub struct Document {
     pub(super) attaching: Option<Attaching>,
     /// Prediction files that wait for their set or their turn.
     pub(super) to_attach: Vec<(PathBuf, Side)>,
+    /// Prediction files that come back with the set that is opened again.
+    pub(super) to_attach_again: Vec<(PathBuf, Side)>,
     pub(super) evaluator: Option<Evaluator>,
     pub(super) analyst: Option<Analyst>,
     pub(super) second: Option<Second>,
@@ -144,8 +149,14 @@ pub struct Document {
     pub(super) predictions_number: u64,
     truth: Option<TruthKeeper>,
     pub(super) reviewing: Option<Reviewing>,
+    /// Whether the set's file is still the one that was opened.
+    pub(super) watch: Option<FileWatch>,
+    /// Boxes that the model is asked about.
+    pub(super) box_prompts: Option<BoxPrompts>,
     /// A corrected set that is being written to be trained on.
-    pub(super) to_train: Option<PathBuf>,
+    pub(super) to_train: Option<(PathBuf, Receiver<Notice>)>,
+    /// Whether one was written since that was last asked.
+    pub(super) has_set_to_train: bool,
     /// Whether `classes` are those of the review.
     pub(super) has_review_classes: bool,
     evaluation: Option<Arc<EvaluationFields>>,
@@ -178,6 +189,7 @@ impl Document {
             dataset: None,
             attaching: None,
             to_attach: Vec::new(),
+            to_attach_again: Vec::new(),
             evaluator: None,
             analyst: None,
             second: None,
@@ -187,7 +199,10 @@ impl Document {
             predictions_number: 0,
             truth: None,
             reviewing: None,
+            watch: None,
+            box_prompts: None,
             to_train: None,
+            has_set_to_train: false,
             has_review_classes: false,
             evaluation: None,
             opening: None,
@@ -273,6 +288,8 @@ impl Document {
             || !self.to_attach.is_empty()
             || self.running.is_some()
             || !self.exports.is_empty()
+            || self.to_train.is_some()
+            || self.asked_masks() > 0
     }
 
     /// Remembered settings.
@@ -306,11 +323,24 @@ impl Document {
             }
             Err(error) => error == std::sync::mpsc::TryRecvError::Empty,
         });
+        self.take_set_to_train();
+        self.take_masks();
+        if self.watch.as_mut().is_some_and(FileWatch::take_news) {
+            let text = "Another program changed the set's file: Review offers to open it again and merge";
+            self.notices.push(Notice::new(NoticeKind::Warning, text));
+        }
         std::mem::take(&mut self.notices)
     }
 
     /// Opens a path of any kind on a thread; a checkpoint is loaded instead.
     pub fn open(&mut self, path: &Path) {
+        if self
+            .source
+            .as_ref()
+            .is_none_or(|source| source.path != path)
+        {
+            self.to_attach_again.clear();
+        }
         if PathKind::of(path) == PathKind::Checkpoint && path.exists() {
             self.choose_checkpoint(path);
             return;
@@ -396,6 +426,9 @@ impl Document {
         self.evaluator =
             (opened.dataset.clone()).and_then(|dataset| Evaluator::new(dataset, wake()).ok());
         self.analyst = Analyst::new(wake()).ok();
+        // Without a watch a changed file is noticed when something is read from it.
+        self.watch =
+            (opened.dataset.clone()).and_then(|dataset| FileWatch::start(dataset, wake()).ok());
         self.dataset = opened.dataset;
         if self.dataset.is_none() {
             self.to_attach.clear();
@@ -406,7 +439,12 @@ impl Document {
             kind,
             SourceKind::Folder | SourceKind::Image | SourceKind::CocoSet | SourceKind::Demo
         );
-        if runs_by_itself && !matches!(self.model, ModelState::None) {
+        let again = std::mem::take(&mut self.to_attach_again);
+        let has_predictions = again.iter().any(|(_, side)| *side == Side::A);
+        for (path, side) in again {
+            self.attach_predictions(&path, side);
+        }
+        if runs_by_itself && !has_predictions && !matches!(self.model, ModelState::None) {
             self.run(false);
         }
     }
@@ -441,6 +479,8 @@ impl Document {
         self.running = None;
         self.truth = None;
         self.reviewing = None;
+        self.watch = None;
+        self.box_prompts = None;
         self.has_review_classes = false;
         self.dataset = None;
         self.attaching = None;
@@ -469,6 +509,13 @@ impl Document {
     pub(super) fn correct(&mut self, index: usize, corrections: Option<Corrections>) {
         if let Some(keeper) = &mut self.truth {
             keeper.correct(index, corrections);
+        }
+    }
+
+    /// From now on the annotations have these corrections and no others, by position of the image.
+    pub(super) fn correct_all(&mut self, all: HashMap<usize, Corrections>) {
+        if let Some(keeper) = &mut self.truth {
+            keeper.correct_all(all);
         }
     }
 

@@ -107,6 +107,17 @@ impl TruthKeeper {
         }
     }
 
+    /// As `correct`, for all images: those that are not named have no corrections any more.
+    pub fn correct_all(&mut self, all: HashMap<usize, Corrections>) {
+        for (image, known) in &mut self.known {
+            if all.contains_key(image) || self.corrections.contains_key(image) {
+                known.asked_with = usize::MAX;
+            }
+        }
+        let all = all.into_iter().map(|(image, it)| (image, Arc::new(it)));
+        self.corrections = all.collect();
+    }
+
     /// The annotations of an image, measured against `predictions` as soon as the thread is done with it.
     pub fn get(&mut self, index: usize, predictions: &Predictions) -> TruthState {
         for (index, truth) in self.answers.try_iter() {

@@ -15,6 +15,7 @@ pub mod images;
 pub mod infer;
 pub mod infer_file;
 pub mod logging;
+pub mod mask_in_box;
 mod memory;
 pub mod model;
 mod queue;

@@ -13,7 +13,7 @@ use crate::data::{PreparedImage, RgbImage, prepare};
 use crate::model::{Detector, InputBatch, ModelError};
 #[cfg(feature = "cuda")]
 use crate::ops::cuda::Uploader;
-use crate::structures::{Detection, ImageTransform};
+use crate::structures::{BoxXyxy, Detection, ImageTransform, Precision};
 use crate::weights::{self, IouHead, LoadOptions, LoadedCheckpoint};
 
 /// A detector with what is needed to feed it.
@@ -23,6 +23,7 @@ pub struct LoadedModel {
     config: Config,
     dialect: Dialect,
     device: Device,
+    precision: Precision,
     #[cfg(feature = "cuda")]
     uploader: Option<Uploader>,
     /// What a person should know of it.
@@ -46,6 +47,8 @@ pub fn load(request: &ModelRequest) -> Result<Arc<LoadedModel>, JobError> {
     );
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, model)) = last.as_ref().filter(|(known, _)| *known == key) {
+        // Training may have chosen another one since.
+        device::set_precision(model.precision);
         return Ok(Arc::clone(model));
     }
     // The old one goes first: two full models at once would double the peak.
@@ -89,6 +92,7 @@ impl LoadedModel {
                 _ => None,
             },
             device,
+            precision,
             summary,
         })
     }
@@ -132,6 +136,42 @@ impl LoadedModel {
         let images = stacked(images)?;
         self.detector.detect(&InputBatch { images, transforms })
     }
+
+    /// What the heads need of an image, for one box after the other.
+    ///
+    /// # Errors
+    /// NaN in weights or input; a failed tensor operation.
+    pub fn features(&self, image: Prepared) -> Result<Features, ModelError> {
+        let Prepared { planes, transform } = image;
+        let input = InputBatch {
+            images: planes,
+            transforms: vec![transform],
+        };
+        let pyramid = self.detector.pyramid(&input)?;
+        Ok(Features { pyramid, transform })
+    }
+
+    /// The mask in a box of the image frame, of class `label` or of the most probable one.
+    ///
+    /// # Errors
+    /// NaN or infinite outputs; a failed tensor operation.
+    pub fn detect_in(
+        &self,
+        features: &Features,
+        bbox: BoxXyxy,
+        label: Option<usize>,
+    ) -> Result<Detection, ModelError> {
+        let Features { pyramid, transform } = features;
+        let bbox = transform.input_from_image(bbox);
+        self.detector.detect_in(pyramid, transform, bbox, label)
+    }
+}
+
+/// What the backbone made of one image.
+#[derive(Debug)]
+pub struct Features {
+    pyramid: Vec<Tensor>,
+    transform: ImageTransform,
 }
 
 /// An image as the network sees it.

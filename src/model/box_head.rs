@@ -103,6 +103,31 @@ impl BoxHead {
         })
     }
 
+    /// Class and probability of a box of the first image: of `label` where it is given, else of the most probable class.
+    ///
+    /// # Errors
+    /// NaN scores; a label that the head does not have; a failed tensor operation.
+    pub fn classify(
+        &self,
+        pyramid: &[Tensor],
+        bbox: BoxXyxy,
+        label: Option<usize>,
+    ) -> Result<(usize, f32), ModelError> {
+        let roi = ImageRoi { image: 0, bbox };
+        let outputs = self.forward(&self.pooler.pool(pyramid, &[roi])?)?;
+        let scores = softmax(&outputs.logits.flatten_all()?.to_vec1::<f32>()?);
+        let mut classes = scores.iter().copied().enumerate().take(self.classes);
+        let found = match label {
+            Some(label) => classes.find(|(class, _)| *class == label),
+            None => classes.max_by(|a, b| a.1.total_cmp(&b.1)),
+        };
+        found
+            .filter(|(_, score)| !score.is_nan())
+            .ok_or(ModelError::Nan {
+                stage: "box scores",
+            })
+    }
+
     /// Detections of each image, best first.
     ///
     /// # Errors

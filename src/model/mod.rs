@@ -20,7 +20,7 @@ use candle_core::{Device, Tensor};
 
 use crate::config::{Config, Dialect, Proposals as ProposalRules, TestRcnn};
 use crate::ops::sigmoid_tensor;
-use crate::structures::{Detection, ImageTransform, Precision};
+use crate::structures::{BoxXyxy, Detection, ImageTransform, Precision};
 use crate::weights::{IouHead, LoadedCheckpoint, WeightsError};
 use box_head::{BoxHead, DetectedBox};
 use fpn::Fpn;
@@ -173,8 +173,7 @@ impl Detector {
     /// # Errors
     /// NaN in the input or overflow in the network; a batch that does not fit together; a failed tensor operation.
     pub fn detect(&self, input: &InputBatch) -> Result<Vec<Vec<Detection>>, ModelError> {
-        check_input(input)?;
-        let pyramid = self.fpn.forward(&self.backbone.forward(&input.images)?)?;
+        let pyramid = self.pyramid(input)?;
         let levels = self.rpn.forward(&pyramid)?;
         let proposals = self
             .rpn
@@ -195,6 +194,35 @@ impl Detector {
                 _ => Ok(to_image(found, transform, threshold)),
             })
             .collect()
+    }
+
+    /// (N,3,H,W) -> P2..P6, for boxes that are asked about one after the other.
+    ///
+    /// # Errors
+    /// NaN in the input; a failed tensor operation.
+    pub fn pyramid(&self, input: &InputBatch) -> Result<Vec<Tensor>, ModelError> {
+        check_input(input)?;
+        Ok(self.fpn.forward(&self.backbone.forward(&input.images)?)?)
+    }
+
+    /// What the heads say of a box of the input that somebody drew, in the first image of `pyramid`: its mask, class and
+    /// score. The box stays as it is. Without `label` the class is the most probable one.
+    ///
+    /// # Errors
+    /// NaN or infinite outputs; a failed tensor operation.
+    pub fn detect_in(
+        &self,
+        pyramid: &[Tensor],
+        transform: &ImageTransform,
+        bbox: BoxXyxy,
+        label: Option<usize>,
+    ) -> Result<Detection, ModelError> {
+        let (label, score) = self.box_head.classify(pyramid, bbox, label)?;
+        let detected = DetectedBox { bbox, label, score };
+        let masked = self.mask_chunk(pyramid, 0, &[detected])?;
+        let threshold = self.selection.mask_thr_binary as f32;
+        let mut found = to_image(&masked, transform, threshold);
+        found.pop().ok_or(ModelError::Nan { stage: "masks" })
     }
 
     /// Pyramid levels and the boxes of each image -> the same boxes with mask and predicted mask IoU.

@@ -6,6 +6,7 @@ use super::rle::Runs;
 use super::{Rle, RleError, Size};
 
 mod brush;
+mod mapped;
 
 pub use brush::snapped_to_border;
 

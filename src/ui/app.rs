@@ -13,6 +13,7 @@ use super::keys::{self, TabKeys};
 use super::loader::Loader;
 use super::panels;
 use super::persist::{Memory, Store};
+use super::review_command;
 use super::shell::{Opened, Overlay, Shell};
 use super::theme;
 use super::train_command;
@@ -168,6 +169,7 @@ impl App {
             self.view.passing.clear();
             self.view.gallery_of = None;
             self.view.picked = None;
+            self.view.review.close();
             self.view.filter.restart();
             self.view.naming = None;
             self.view.scroll_to_selected = true;
@@ -188,6 +190,9 @@ impl App {
         if self.document.take_corrected_to_train() {
             self.commands
                 .push(Command::Train(train_command::TrainCommand::FineTune));
+        }
+        if let Some(id) = self.document.take_new_of_box() {
+            self.view.review.wanted = Some(crate::document::review::Target::Annotation(id));
         }
         if self.document.take_shown_comparison() {
             self.view.workspace = Workspace::Compare;
@@ -423,7 +428,12 @@ impl App {
             }
             ctx.request_repaint();
         }
-        shell.toasts.show(ctx);
+        // The queue's buttons stay free.
+        let strip = match view.workspace {
+            Workspace::Review => panels::review::STRIP,
+            _ => 0.0,
+        };
+        shell.toasts.show(ctx, strip);
         shell.drop.show(ctx, &mut self.commands);
     }
 
@@ -464,6 +474,7 @@ impl eframe::App for App {
     }
 
     fn on_exit(&mut self) {
+        review_command::keep_all_typed(&mut self.document, &mut self.view);
         let settings = self.document.settings();
         self.shell.store.finish(settings);
         self.document.finish_training();

@@ -551,6 +551,11 @@ impl CommandQueue {
         self.commands.push(command);
     }
 
+    /// Adds commands.
+    pub fn extend(&mut self, commands: impl IntoIterator<Item = Command>) {
+        self.commands.extend(commands);
+    }
+
     /// Takes all commands.
     pub fn take(&mut self) -> Vec<Command> {
         std::mem::take(&mut self.commands)

@@ -50,6 +50,8 @@ pub fn dispatch(command: &Command, target: &mut Target<'_>) {
     if !command.enabled(target.document, target.view) {
         return;
     }
+    // What is being typed belongs to what is open and selected now; the command may change both.
+    review_command::keep_typed(command, target.document, target.view);
     match command.group() {
         Group::File => file(command, target),
         Group::Model => model(command, target),
@@ -211,6 +213,7 @@ pub fn select_image(target: &mut Target<'_>, index: usize) {
 pub fn step_instance(target: &mut Target<'_>, step: isize) {
     if let Some(shown) = Shown::of(target.ctx, target.document, target.view) {
         target.view.instance = navigate::instance_at(&shown.order, target.view.instance, step);
+        target.view.annotation = None;
     }
 }
 

@@ -148,7 +148,13 @@ fn review_shortcuts(command: &ReviewCommand) -> Vec<Shortcut> {
             Tool::Eraser => vec![plain(Key::E)],
             Tool::Polygon => vec![plain(Key::P)],
             Tool::Cut => vec![plain(Key::H)],
+            Tool::Corners => vec![plain(Key::C)],
+            Tool::Box => vec![plain(Key::D)],
+            Tool::Predict => vec![plain(Key::R)],
         },
+        ReviewCommand::PredictHere => vec![shift(Key::R)],
+        ReviewCommand::Mark => vec![plain(Key::X)],
+        ReviewCommand::Merge => vec![plain(Key::U)],
         ReviewCommand::Resize(-1) => vec![plain(Key::Comma)],
         ReviewCommand::Resize(1) => vec![plain(Key::Period)],
         _ => Vec::new(),
@@ -269,7 +275,9 @@ pub fn collect(
     for (key, modifiers) in pressed.into_iter().chain(stolen) {
         let is_escape = key == Key::Escape;
         let reserved = if in_text {
-            !(modifiers.command || is_escape)
+            // Its own steps are what a field takes back.
+            let is_undo = matches!(key, Key::Z | Key::Y);
+            !(modifiers.command || is_escape) || is_undo
         } else {
             in_widget && NAVIGATION.contains(&key)
         };

@@ -2,27 +2,18 @@
 
 use std::borrow::Cow;
 
+use super::command::Command;
 use super::dialogs::Ask;
 use super::dispatch::{Target, select_image};
 use super::panels::review::tools::Tool;
+use super::review_queue::{self, QUEUE, QueueOf};
 use super::shown::Shown;
 use super::view::{Layers, ViewState, Workspace};
 use crate::document::review::{
-    Applied, Edit, Keep, Opinion, Origin, Queue, ReviewSession, Shape, Target as Judged, Verdict,
+    Applied, Edit, Keep, Opinion, Origin, Shape, Target as Judged, Verdict,
 };
-use crate::document::{Document, Format, NoticeKind};
-
-/// Name of the queue that the window makes.
-pub const QUEUE: &str = "queue";
-
-/// What a queue is made of: the instances of the images that the gallery shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QueueOf {
-    /// Annotations.
-    Annotations,
-    /// Predictions at or above the threshold.
-    Predictions,
-}
+use crate::document::{BoxPrompt, Document, Format, NoticeKind};
+use crate::structures::BoxXywh;
 
 /// An intent of a reviewer.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,10 +24,10 @@ pub enum ReviewCommand {
     ClearVerdict,
     /// Write a note on the selected instance.
     FocusNote,
-    /// This note on the selected instance.
-    SetNote(String),
-    /// These tags on the selected instance.
-    SetTags(Vec<String>),
+    /// This note on an instance.
+    SetNote(Judged, String),
+    /// These tags on an instance.
+    SetTags(Judged, Vec<String>),
     /// Take the last step back.
     Undo,
     /// Do it again.
@@ -53,12 +44,38 @@ pub enum ReviewCommand {
     ToggleCrowd,
     /// Make several annotations of the parts of the selected one.
     Split,
+    /// Mark the selected annotation to be merged, or take the mark away.
+    Mark,
+    /// Take all marks away.
+    ClearMarks,
+    /// Make one annotation of the marked ones and the selected one.
+    Merge,
+    /// The class of new annotations.
+    SetNewClass(i64),
+    /// Give the selected annotation the model's mask in its box; of a prediction it becomes a new annotation.
+    PredictHere,
+    /// The model's mask in a box that was drawn.
+    PredictIn {
+        /// The image it was drawn on.
+        image: usize,
+        /// The annotation that gets the mask; without, a new one.
+        id: Option<u64>,
+        /// In pixels of the image.
+        bbox: BoxXywh,
+    },
     /// Take a tool.
     Tool(Tool),
     /// A larger (+1) or smaller (-1) brush.
     Resize(i8),
     /// What a tool has drawn: another mask for an annotation, or a new one.
-    Drawn(Option<u64>, Shape),
+    Drawn {
+        /// The annotation; without, a new one.
+        id: Option<u64>,
+        /// The image it was drawn on.
+        image: usize,
+        /// All of its mask.
+        shape: Shape,
+    },
     /// List annotations, or predictions.
     ToggleList,
     /// Begin a queue.
@@ -69,6 +86,8 @@ pub enum ReviewCommand {
     Skip,
     /// The one before.
     Back,
+    /// Open the set again whose file another program has changed.
+    OpenAgain,
     /// Decide a conflict with a changed file.
     Settle(u64, Keep),
     /// Open the review again that could not be opened.
@@ -94,16 +113,19 @@ impl ReviewCommand {
             Self::TakeOver,
             Self::ToggleCrowd,
             Self::Split,
-            Self::Tool(Tool::Select),
-            Self::Tool(Tool::Brush),
-            Self::Tool(Tool::Eraser),
-            Self::Tool(Tool::Polygon),
-            Self::Tool(Tool::Cut),
+            Self::Mark,
+            Self::ClearMarks,
+            Self::Merge,
+            Self::PredictHere,
+        ]);
+        all.extend(Tool::ALL.map(Self::Tool));
+        all.extend([
             Self::Resize(-1),
             Self::Resize(1),
             Self::ToggleList,
             Self::MakeQueue(QueueOf::Annotations),
             Self::MakeQueue(QueueOf::Predictions),
+            Self::MakeQueue(QueueOf::Suspects),
             Self::NextInQueue,
             Self::Skip,
             Self::Back,
@@ -123,8 +145,8 @@ impl ReviewCommand {
             Self::Judge(verdict) => format!("Verdict: {}", verdict.words()).into(),
             Self::ClearVerdict => "Clear the verdict".into(),
             Self::FocusNote => "Write a note".into(),
-            Self::SetNote(_) => "Keep the note".into(),
-            Self::SetTags(_) => "Keep the tags".into(),
+            Self::SetNote(..) => "Keep the note".into(),
+            Self::SetTags(..) => "Keep the tags".into(),
             Self::Undo => "Undo".into(),
             Self::Redo => "Redo".into(),
             Self::Delete => "Delete the annotation".into(),
@@ -133,13 +155,24 @@ impl ReviewCommand {
             Self::NewClass(name) => format!("New class {name}").into(),
             Self::ToggleCrowd => "A crowd, or one object".into(),
             Self::Split => "Split the annotation into its parts".into(),
+            Self::Mark => "Mark the annotation to be merged, or not".into(),
+            Self::ClearMarks => "Take all marks away".into(),
+            Self::Merge => "Merge the marked annotations with the selected one".into(),
+            Self::SetNewClass(_) => "The class of new annotations".into(),
+            Self::PredictHere => "Predict the mask in the box of the instance".into(),
+            Self::PredictIn { .. } => "Predict the mask in a box".into(),
             Self::Tool(tool) => format!("Tool: {}", tool.label().to_lowercase()).into(),
             Self::Resize(step) if *step > 0 => "Larger brush".into(),
             Self::Resize(_) => "Smaller brush".into(),
-            Self::Drawn(..) => "Keep what was drawn".into(),
+            Self::Drawn { .. } => "Keep what was drawn".into(),
             Self::ToggleList => "Review annotations, or predictions".into(),
             Self::MakeQueue(QueueOf::Annotations) => "Queue the annotations of the gallery".into(),
             Self::MakeQueue(QueueOf::Predictions) => "Queue the predictions of the gallery".into(),
+            Self::MakeQueue(QueueOf::Suspects) => "Queue the suspects of the gallery".into(),
+            Self::MakeQueue(QueueOf::View(name) | QueueOf::Applied(name)) => {
+                format!("Queue the view {name}").into()
+            }
+            Self::OpenAgain => "Open the changed file and merge".into(),
             Self::NextInQueue => "Next in the queue".into(),
             Self::Skip => "Skip in the queue".into(),
             Self::Back => "Back in the queue".into(),
@@ -167,8 +200,19 @@ impl ReviewCommand {
             Self::Export(_) | Self::ExportAudit | Self::FineTune => true,
             Self::Retry => false,
             Self::ToggleList => is_here && view.image.is_some(),
-            Self::Tool(_) | Self::Drawn(..) => is_here && is_writable && view.image.is_some(),
+            Self::Tool(_) | Self::Drawn { .. } | Self::PredictIn { .. } | Self::SetNewClass(_) => {
+                is_here && is_writable && view.image.is_some()
+            }
+            Self::PredictHere => is_here && is_writable && selected.is_some(),
+            Self::Mark => is_here && is_writable && is_annotation,
+            Self::ClearMarks => is_here && !view.review.marked.is_empty(),
+            Self::Merge => is_here && is_writable && to_merge(view).len() > 1,
             Self::Resize(_) => is_here && view.review.drawing.is_active(),
+            Self::OpenAgain => is_here && doc.is_changed_outside(),
+            Self::MakeQueue(QueueOf::Suspects) => {
+                is_here && is_writable && doc.analysis().is_some()
+            }
+            Self::MakeQueue(QueueOf::View(_)) => is_here && is_writable,
             Self::MakeQueue(_) => is_here && is_writable && !view.gallery.is_empty(),
             // Enter and Backspace are a polygon's while one is being drawn.
             Self::NextInQueue | Self::Skip | Self::Back => {
@@ -177,24 +221,27 @@ impl ReviewCommand {
                     && is_writable
                     && review.queues().contains_key(QUEUE)
             }
-            Self::Undo => is_here && is_writable && review.history_position() > 0,
-            Self::Redo => {
-                is_here && is_writable && review.history_position() < review.history().len()
+            Self::Undo => {
+                let is_any = view.review.drawing.is_begun() || review.history_position() > 0;
+                is_here && is_writable && is_any
             }
+            Self::Redo => {
+                let is_undone = review.history_position() < review.history().len();
+                is_here && is_writable && (view.review.drawing.can_redo() || is_undone)
+            }
+            // A chosen corner goes before its annotation.
+            Self::Delete if view.review.drawing.has_corner() => false,
             Self::Judge(Verdict::MissingObject) => is_here && is_writable && view.image.is_some(),
-            Self::Judge(_)
-            | Self::ClearVerdict
-            | Self::FocusNote
-            | Self::SetNote(_)
-            | Self::SetTags(_)
-            | Self::Delete => is_here && is_writable && selected.is_some(),
+            Self::Judge(_) | Self::ClearVerdict | Self::FocusNote | Self::Delete => {
+                is_here && is_writable && selected.is_some()
+            }
             Self::TakeOver => {
                 is_here && is_writable && matches!(selected, Some(Judged::Prediction(_)))
             }
             Self::SetClass(_) | Self::NewClass(_) | Self::ToggleCrowd | Self::Split => {
                 is_here && is_writable && is_annotation
             }
-            Self::Settle(..) => is_here && is_writable,
+            Self::Settle(..) | Self::SetNote(..) | Self::SetTags(..) => is_here && is_writable,
         }
     }
 }
@@ -233,24 +280,52 @@ pub fn carry_out(command: &ReviewCommand, target: &mut Target<'_>) {
     match command {
         ReviewCommand::Undo | ReviewCommand::Redo => walk(command, target),
         ReviewCommand::Tool(tool) => take_tool(*tool, target),
+        ReviewCommand::Mark => toggle_mark(target.view),
+        ReviewCommand::ClearMarks => target.view.review.marked.clear(),
+        ReviewCommand::SetNewClass(id) => target.view.review.new_class = Some(*id),
+        ReviewCommand::PredictHere => predict_here(target),
+        ReviewCommand::PredictIn { image, id, bbox } => predict_in(*image, *id, *bbox, target),
         ReviewCommand::Resize(step) => target.view.review.drawing.resize(*step),
-        ReviewCommand::Drawn(id, shape) => drawn(*id, shape, target),
+        ReviewCommand::Drawn { id, image, shape } => drawn(*id, *image, shape, target),
         ReviewCommand::FocusNote => target.view.review.focus_note = true,
         ReviewCommand::ToggleList => toggle_list(target),
-        ReviewCommand::MakeQueue(of) => make_queue(*of, target),
-        ReviewCommand::NextInQueue => step(target, |queue, review| {
-            queue.next(review.opinions()).cloned()
-        }),
-        ReviewCommand::Skip => step(target, |queue, review| {
-            queue.skip(review.opinions()).cloned()
-        }),
-        ReviewCommand::Back => step(target, |queue, _| queue.back().cloned()),
+        ReviewCommand::MakeQueue(of) => review_queue::make(of, target),
+        ReviewCommand::NextInQueue => {
+            review_queue::step(target, |queue, said| queue.next(said).cloned());
+        }
+        ReviewCommand::Skip => review_queue::step(target, |queue, said| queue.skip(said).cloned()),
+        ReviewCommand::Back => review_queue::step(target, |queue, _| queue.back().cloned()),
+        ReviewCommand::OpenAgain => target.document.open_again(),
         ReviewCommand::Settle(id, keep) => target.document.settle(*id, *keep),
         ReviewCommand::Retry => target.document.retry_review(),
         ReviewCommand::Export(format) => ask(Ask::Corrected(*format), target),
         ReviewCommand::ExportAudit => ask(Ask::Audit, target),
         ReviewCommand::FineTune => ask(Ask::CorrectedToTrain, target),
         _ => edit(command, target),
+    }
+}
+
+/// Keeps notes and tags that are still in their fields, before `command` leads elsewhere.
+pub fn keep_typed(command: &Command, document: &mut Document, view: &mut ViewState) {
+    let is_typed = |command: &Command| {
+        use ReviewCommand::{SetNote, SetTags};
+        matches!(command, Command::Review(SetNote(..) | SetTags(..)))
+    };
+    if !is_typed(command) {
+        keep_all_typed(document, view);
+    }
+}
+
+/// Keeps notes and tags that are still in their fields.
+pub fn keep_all_typed(document: &mut Document, view: &mut ViewState) {
+    let typed = view.review.take_typed();
+    if document
+        .review()
+        .is_some_and(|review| !review.is_read_only())
+    {
+        for edit in typed {
+            document.edit(&edit);
+        }
     }
 }
 
@@ -261,6 +336,13 @@ fn ask(ask: Ask, target: &mut Target<'_>) {
 
 /// Undo and redo show what they changed.
 fn walk(command: &ReviewCommand, target: &mut Target<'_>) {
+    // What is begun is taken back before what is done.
+    let drawing = &mut target.view.review.drawing;
+    match command {
+        ReviewCommand::Undo if drawing.is_begun() => return drawing.undo(),
+        ReviewCommand::Redo if drawing.can_redo() => return drawing.redo(),
+        _ => {}
+    }
     let (done, word) = match command {
         ReviewCommand::Undo => (target.document.undo_edit(), "Undone"),
         _ => (target.document.redo_edit(), "Done again"),
@@ -294,6 +376,17 @@ fn edit(command: &ReviewCommand, target: &mut Target<'_>) {
                 verdict: Some(Verdict::MissingObject),
             })
         }
+        (ReviewCommand::SetNote(judged, note), _) => Some(Edit::Note {
+            target: judged.clone(),
+            note: note.clone(),
+        }),
+        (ReviewCommand::SetTags(judged, tags), _) => Some(Edit::Tags {
+            target: judged.clone(),
+            tags: tags.clone(),
+        }),
+        (ReviewCommand::Merge, _) => Some(Edit::Merge {
+            ids: to_merge(target.view),
+        }),
         (_, None) => None,
         (ReviewCommand::Judge(verdict), Some(judged)) => Some(Edit::Verdict {
             target: judged.clone(),
@@ -302,14 +395,6 @@ fn edit(command: &ReviewCommand, target: &mut Target<'_>) {
         (ReviewCommand::ClearVerdict, Some(judged)) => Some(Edit::Verdict {
             target: judged.clone(),
             verdict: None,
-        }),
-        (ReviewCommand::SetNote(note), Some(judged)) => Some(Edit::Note {
-            target: judged.clone(),
-            note: note.clone(),
-        }),
-        (ReviewCommand::SetTags(tags), Some(judged)) => Some(Edit::Tags {
-            target: judged.clone(),
-            tags: tags.clone(),
         }),
         (ReviewCommand::TakeOver, Some(Judged::Prediction(_))) => take_over(target),
         (ReviewCommand::Delete, Some(judged @ Judged::Prediction(_))) => Some(Edit::Verdict {
@@ -324,8 +409,17 @@ fn edit(command: &ReviewCommand, target: &mut Target<'_>) {
         return;
     };
     match command {
-        ReviewCommand::Judge(_) => go_on(target),
-        ReviewCommand::Delete => target.view.instance = None,
+        ReviewCommand::Judge(_) => review_queue::go_on(target),
+        ReviewCommand::SetClass(id) => target.view.review.new_class = Some(*id),
+        ReviewCommand::NewClass(_) => {
+            target.view.review.new_class = applied.new_ids.first().copied()
+        }
+        ReviewCommand::Merge => {
+            let kept = target.view.review.marked.first().copied();
+            target.view.review.marked.clear();
+            target.view.review.wanted = kept.map(Judged::Annotation);
+        }
+        ReviewCommand::Delete => (target.view.instance, target.view.annotation) = (None, None),
         ReviewCommand::TakeOver => {
             target.view.review.wanted = applied
                 .new_ids
@@ -369,6 +463,67 @@ fn of_annotation(command: &ReviewCommand, id: u64, target: &Target<'_>) -> Optio
     })
 }
 
+/// The annotations that a merge takes: the marked ones, then the selected one. The first keeps its id and class.
+pub fn to_merge(view: &ViewState) -> Vec<u64> {
+    let mut ids = view.review.marked.clone();
+    if let Some(Judged::Annotation(id)) = view.review.selected
+        && !ids.contains(&id)
+    {
+        ids.push(id);
+    }
+    ids
+}
+
+fn toggle_mark(view: &mut ViewState) {
+    let Some(Judged::Annotation(id)) = view.review.selected else {
+        return;
+    };
+    let marked = &mut view.review.marked;
+    match marked.iter().position(|&it| it == id) {
+        Some(at) => drop(marked.remove(at)),
+        None => marked.push(id),
+    }
+}
+
+/// The class of a new annotation: the one that was chosen last, else the first.
+pub fn new_class(doc: &Document, view: &ViewState) -> Option<i64> {
+    let ids = &doc.classes().category_ids;
+    let chosen = view.review.new_class.filter(|id| ids.contains(id));
+    chosen.or(ids.first().copied())
+}
+
+fn predict_here(target: &mut Target<'_>) {
+    let Some(shown) = Shown::of(target.ctx, target.document, target.view) else {
+        return;
+    };
+    let (id, shape) = match &target.view.review.selected {
+        Some(Judged::Annotation(id)) => {
+            let truth = shown.annotations();
+            let place = truth.and_then(|it| it.instances.iter().position(|of| of.id == *id));
+            (Some(*id), place.and_then(|at| truth?.shapes.get(at)))
+        }
+        Some(Judged::Prediction(_)) => {
+            let index = target.view.instance;
+            (None, index.and_then(|index| shown.listed().get(index)))
+        }
+        _ => return,
+    };
+    if let Some(bbox) = shape.map(|shape| shape.bbox) {
+        predict_in(shown.image, id, bbox, target);
+    }
+}
+
+fn predict_in(image: usize, id: Option<u64>, bbox: BoxXywh, target: &mut Target<'_>) {
+    if let Some(or_category) = new_class(target.document, target.view) {
+        target.document.ask_mask(BoxPrompt {
+            image,
+            bbox,
+            annotation: id,
+            or_category,
+        });
+    }
+}
+
 /// Drawing happens on annotations: they are shown.
 fn take_tool(tool: Tool, target: &mut Target<'_>) {
     let view = &mut *target.view;
@@ -382,7 +537,7 @@ fn take_tool(tool: Tool, target: &mut Target<'_>) {
 }
 
 /// A mask that was drawn. That polygons became runs is told: it is the one thing about them that cannot be taken for granted.
-fn drawn(id: Option<u64>, shape: &Shape, target: &mut Target<'_>) {
+fn drawn(id: Option<u64>, image: usize, shape: &Shape, target: &mut Target<'_>) {
     let review = target.document.review();
     let was_polygon = id.zip(review).is_some_and(|(id, review)| {
         matches!(review.shape(id), Ok(Shape::Polygons(_))) && matches!(shape, Shape::Runs(_))
@@ -393,11 +548,8 @@ fn drawn(id: Option<u64>, shape: &Shape, target: &mut Target<'_>) {
             segmentation: shape.clone(),
         },
         None => {
-            let image = target
-                .view
-                .image
-                .and_then(|image| target.document.image_id(image));
-            let category = target.document.classes().category_ids.first().copied();
+            let image = target.document.image_id(image);
+            let category = new_class(target.document, target.view);
             let Some((image_id, category_id)) = image.zip(category) else {
                 return;
             };
@@ -411,6 +563,7 @@ fn drawn(id: Option<u64>, shape: &Shape, target: &mut Target<'_>) {
         }
     };
     let Some(applied) = target.document.edit(&edit) else {
+        target.view.review.drawing.forget();
         return;
     };
     if was_polygon {
@@ -448,96 +601,6 @@ fn take_over(target: &mut Target<'_>) -> Option<Edit> {
             mask_iou: detection.mask_iou,
         }),
     })
-}
-
-/// After a verdict: on in the queue, or to the next instance of the image.
-fn go_on(target: &mut Target<'_>) {
-    let has_queue = |review: &ReviewSession| {
-        let queue = review.queues().get(QUEUE);
-        queue.is_some_and(|queue| queue.current() == target.view.review.selected.as_ref())
-    };
-    if target.document.review().is_some_and(has_queue) {
-        step(target, |queue, review| {
-            queue.next(review.opinions()).cloned()
-        });
-    } else if target.view.annotation.is_none() && target.view.instance.is_some() {
-        super::dispatch::step_instance(target, 1);
-    }
-}
-
-/// Moves in the queue and shows where it stands.
-fn step(target: &mut Target<'_>, walk: impl FnOnce(&mut Queue, &ReviewSession) -> Option<Judged>) {
-    let Some(review) = target.document.review() else {
-        return;
-    };
-    let Some(mut queue) = review.queues().get(QUEUE).cloned() else {
-        return;
-    };
-    let next = walk(&mut queue, review);
-    target.document.keep_queue(queue);
-    match next {
-        Some(judged) => show(judged, target),
-        None => target
-            .shell
-            .toasts
-            .say(NoticeKind::Info, "The queue is done", ""),
-    }
-}
-
-/// Shows an instance: its image now, itself as soon as that is here.
-pub fn show(judged: Judged, target: &mut Target<'_>) {
-    let review = target.document.review();
-    let image_id = match &judged {
-        Judged::Annotation(id) => review.and_then(|review| review.image_of(*id)),
-        Judged::Prediction(key) => Some(key.image_id),
-        Judged::Image(id) => Some(*id),
-    };
-    let image = image_id.and_then(|id| review.and_then(|review| review.image_position(id)));
-    if let Some(image) = image {
-        select_image(target, image);
-        target.view.review.wanted = Some(judged);
-    }
-}
-
-fn make_queue(of: QueueOf, target: &mut Target<'_>) {
-    let document = &*target.document;
-    let Some(review) = document.review() else {
-        return;
-    };
-    let mut items = Vec::new();
-    for &image in &target.view.gallery {
-        match of {
-            QueueOf::Annotations => {
-                items.extend(
-                    review
-                        .annotation_ids(image)
-                        .into_iter()
-                        .map(Judged::Annotation),
-                );
-            }
-            QueueOf::Predictions => {
-                let detections = document
-                    .images()
-                    .get(image)
-                    .and_then(|image| image.detections());
-                let kept = detections.into_iter().flat_map(|all| all.iter());
-                let rank_by = target.view.rank_by;
-                let kept = kept.filter(|it| rank_by.admits(it, target.view.threshold));
-                items.extend(kept.filter_map(|it| document.prediction_target(image, it)));
-            }
-        }
-    }
-    if items.is_empty() {
-        let text = "The gallery has no such instances";
-        target.shell.toasts.say(NoticeKind::Warning, text, "");
-        return;
-    }
-    let queue = Queue::new(QUEUE, items);
-    let first = queue.current().cloned();
-    target.document.keep_queue(queue);
-    if let Some(first) = first {
-        show(first, target);
-    }
 }
 
 /// Annotations beside predictions are selected by their own field, so that the list follows the layers.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::canvas::InstanceSet;
-use super::view::ViewState;
+use super::view::{Layers, ViewState, Workspace};
 use crate::document::ranking::{RankBy, ranked};
 use crate::document::{Document, Truth, TruthState};
 use crate::structures::{ClassTable, Detection, is_same};
@@ -31,6 +31,9 @@ impl Shown {
     pub fn of(ctx: &egui::Context, doc: &mut Document, view: &mut ViewState) -> Option<Self> {
         let image = view.image?;
         let detections = doc.images().get(image)?.detections().cloned();
+        // Who corrects annotations alone has them in the list.
+        let in_review = view.workspace == Workspace::Review;
+        let detections = detections.filter(|_| !in_review || view.layers != Layers::GroundTruth);
         let truth = doc.truth(image);
         let id = egui::Id::unique("shown instances");
         let old = ctx.data(|data| data.get_temp::<Cached>(id));
@@ -46,16 +49,31 @@ impl Shown {
             old => {
                 // An index into annotations means nothing among predictions.
                 let was = old.filter(|old| old.key.image == image);
+                let was = was.as_ref();
                 if was.is_some_and(|old| old.key.detections.is_some() != detections.is_some()) {
-                    view.instance = None;
+                    let instance = view.instance.take();
+                    if in_review && detections.is_some() {
+                        view.annotation = instance.map(|index| (image, index));
+                    }
                 }
+                let was = was.and_then(|old| old.truth.as_ref());
+                if let Some((was, now)) = was.zip(key.truth.as_ref()) {
+                    follow(view, image, key.detections.is_none(), was, now);
+                }
+                let truth = key.truth.clone().or_else(|| was.cloned());
                 let order = Arc::new(key.order());
-                let cached = Cached { key, order };
+                let cached = Cached { key, truth, order };
                 ctx.data_mut(|data| data.insert_temp(id, cached.clone()));
                 cached
             }
         };
         let order = cached.order;
+        if detections.is_none()
+            && ready(&truth).is_some()
+            && let Some((_, index)) = view.annotation.take_if(|(of, _)| *of == image)
+        {
+            view.instance = Some(index);
+        }
         let is_known = detections.is_some() || !matches!(truth, TruthState::Pending);
         if is_known && view.instance.is_some_and(|it| !order.contains(&it)) {
             view.instance = None;
@@ -90,6 +108,23 @@ impl Shown {
     /// Predictions below the threshold.
     pub fn below(&self) -> usize {
         self.listed().len().saturating_sub(self.order.len())
+    }
+}
+
+/// A selected annotation stays selected where corrections changed its place among the others.
+fn follow(view: &mut ViewState, image: usize, is_listed: bool, was: &Arc<Truth>, now: &Arc<Truth>) {
+    if Arc::ptr_eq(was, now) {
+        return;
+    }
+    let place = |index: usize| {
+        let id = was.instances.get(index)?.id;
+        now.instances.iter().position(|instance| instance.id == id)
+    };
+    if is_listed {
+        view.instance = view.instance.and_then(place);
+    }
+    if let Some((_, index)) = view.annotation.filter(|(of, _)| *of == image) {
+        view.annotation = place(index).map(|index| (image, index));
     }
 }
 
@@ -130,6 +165,8 @@ impl Key {
 #[derive(Clone)]
 struct Cached {
     key: Key,
+    /// The last annotations that were here: what the selection indexes while others are read.
+    truth: Option<Arc<Truth>>,
     order: Arc<Vec<usize>>,
 }
 

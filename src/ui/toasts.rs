@@ -95,8 +95,8 @@ impl Toasts {
         });
     }
 
-    /// Draws them, the newest at the bottom, above the status bar.
-    pub fn show(&mut self, ctx: &egui::Context) {
+    /// Draws them, the newest at the bottom, above the status bar and `above` points more.
+    pub fn show(&mut self, ctx: &egui::Context, above: f32) {
         while let Ok(notice) = self.receiver.try_recv() {
             self.add(notice);
         }
@@ -121,7 +121,7 @@ impl Toasts {
             .order(Order::Tooltip)
             .anchor(
                 Align2::CENTER_BOTTOM,
-                vec2(0.0, -theme::STATUS_BAR - 3.0 * theme::GRID),
+                vec2(0.0, -theme::STATUS_BAR - above - 3.0 * theme::GRID),
             )
             .show(ctx, |ui| {
                 ui.spacing_mut().item_spacing.y = 2.0 * theme::GRID;

@@ -126,6 +126,8 @@ pub struct ViewState {
     pub wipe: Option<f32>,
     /// Position of the pointer in pixels of the image.
     pub pointer: Option<(f32, f32)>,
+    /// The pointer is over the canvas, beside the image too.
+    pub over_canvas: bool,
     /// The primary button is down on the canvas, not to pan.
     pub pointer_down: bool,
     /// It was pressed and released at one place of the canvas in this frame.

@@ -44,6 +44,8 @@ pub struct Annotations {
 /// An annotation without its mask.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outline {
+    /// The set's id.
+    pub id: u64,
     /// Index of the class.
     pub label: usize,
     /// Box in pixels of the image; that of the mask where the JSON gives none.
@@ -57,6 +59,7 @@ pub struct Outline {
 impl From<Annotation> for Outline {
     fn from(whole: Annotation) -> Self {
         Self {
+            id: whole.id,
             label: whole.label,
             bbox: whole.bbox,
             area: whole.area,

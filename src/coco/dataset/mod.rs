@@ -141,6 +141,7 @@ impl Dataset {
         let outline = |head: &AnnotationHead| {
             let mut ids = self.classes.category_ids.iter();
             Some(Outline {
+                id: head.id,
                 label: ids.position(|&id| id == head.category_id)?,
                 bbox: head.bbox?,
                 area: head.area?,

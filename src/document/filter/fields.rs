@@ -33,6 +33,8 @@ pub struct EvaluationFields {
 /// What a query can ask of an annotation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnnotationFields {
+    /// The set's id.
+    pub id: u64,
     /// Index of the class.
     pub label: usize,
     /// Box in pixels of the image.
@@ -60,6 +62,7 @@ impl GroundTruth for Dataset {
         let outlines = self.outlines(image).into_iter();
         outlines
             .map(|outline| AnnotationFields {
+                id: outline.id,
                 label: outline.label,
                 bbox: outline.bbox,
                 area: outline.area,
@@ -292,6 +295,43 @@ pub(super) fn shows(
             annotation,
         })
     })
+}
+
+/// The instances of an image that pass: places of predictions at or above the threshold, ids of annotations as the file has
+/// them. All of them where the query asks for none.
+pub fn passing(query: &Query, input: &FilterInput<'_>, index: usize) -> (Vec<usize>, Vec<u64>) {
+    let Some(entry) = input.images.get(index) else {
+        return Default::default();
+    };
+    let image = OfImage {
+        index,
+        entry,
+        input,
+    };
+    let asks = query.asks_instances();
+    let detections = entry.detections().into_iter().flat_map(|all| all.iter());
+    let predictions = detections.enumerate().filter(|(index, detection)| {
+        let fields = OfPrediction {
+            image: &image,
+            index: *index,
+            detection,
+        };
+        input.rank_by.admits(detection, input.threshold) && (!asks || query.matches(&fields))
+    });
+    let truth = input.truth.map(|truth| truth.annotations(index));
+    let annotations = truth.iter().flatten().enumerate();
+    let annotations = annotations.filter(|(index, annotation)| {
+        let fields = OfAnnotation {
+            image: &image,
+            index: *index,
+            annotation,
+        };
+        !asks || query.matches(&fields)
+    });
+    (
+        predictions.map(|(index, _)| index).collect(),
+        annotations.map(|(_, annotation)| annotation.id).collect(),
+    )
 }
 
 /// How many of these predictions of an image pass.

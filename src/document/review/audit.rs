@@ -1,25 +1,43 @@
 //! The audit trail: when what was changed, before and after. Who did it is not recorded.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde_json::json;
 
+use super::ReviewError;
 use super::database::StoredStep;
 use super::edit::{Change, Opinion};
 use super::history::HistoryLine;
 use crate::coco::Record;
 use crate::structures::csv_field;
 
-/// Writes the trail as CSV: a row for each change of each doing, undoing and redoing. `lines` are all entries, dropped ones
-/// among them, by number.
-///
-/// # Errors
-/// The output cannot be written.
-pub fn write_audit(
-    steps: &[StoredStep],
-    lines: &[HistoryLine],
-    out: &mut dyn Write,
-) -> io::Result<()> {
+/// Everything that was done, undone and done again.
+pub struct Audit {
+    pub(super) steps: Vec<StoredStep>,
+    /// All entries, dropped ones among them, by number.
+    pub(super) lines: Vec<HistoryLine>,
+}
+
+impl Audit {
+    /// Writes the trail to a file, whole or not at all.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn export(&self, path: &Path) -> Result<(), ReviewError> {
+        Ok(crate::coco::write_whole(path, |out| self.write(out))?)
+    }
+
+    /// Writes the trail as CSV: a row for each change of each doing, undoing and redoing.
+    ///
+    /// # Errors
+    /// The output cannot be written.
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        write_audit(&self.steps, &self.lines, out)
+    }
+}
+
+fn write_audit(steps: &[StoredStep], lines: &[HistoryLine], out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "when,step,entry,action,what,image,annotation,kind,before,after"

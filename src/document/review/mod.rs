@@ -14,6 +14,8 @@ mod session;
 mod state;
 mod writer;
 
+pub use audit::Audit;
+
 pub use crate::coco::content_hash;
 pub use crate::coco::polygon::rasterise_with_holes;
 pub use crate::coco::{Corrected, CorrectedSet, Corrections, Counts, Origin, Record, Shape};
@@ -24,7 +26,7 @@ pub use edit::{Change, Edit, Opinion, PredictionKey, Target, Verdict};
 pub use error::ReviewError;
 pub use history::HistoryLine;
 pub use place::beside;
-pub use queue::{Queue, QueueProgress};
+pub use queue::{Queue, QueuePlace, QueueProgress};
 pub use session::{Access, Applied, ReviewSession};
 pub use state::State;
 pub use writer::SaveState;

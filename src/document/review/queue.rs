@@ -9,9 +9,22 @@ use super::edit::{Opinion, Target, Verdict};
 /// A queue. It keeps places, not opinions: those belong to the instances, whichever queue they were given in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queue {
-    /// As people name it: a filter, a saved view, "suspects".
+    /// What it is kept under.
     pub name: String,
+    /// What it holds, as people read it: a filter, a saved view, "suspects".
+    #[serde(default)]
+    pub title: String,
     items: Vec<Target>,
+    /// Why each is in it; empty where that needs no saying.
+    #[serde(default)]
+    reasons: Vec<String>,
+    #[serde(flatten)]
+    place: QueuePlace,
+}
+
+/// Where a queue stands: all of it that changes on the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuePlace {
     position: usize,
     /// Places that were skipped, the earliest first; they come back when the rest is done.
     skipped: VecDeque<usize>,
@@ -55,6 +68,31 @@ impl Queue {
         }
     }
 
+    /// With what it holds, and why each instance is in it: none, or one for each.
+    #[must_use]
+    pub fn titled(self, title: impl Into<String>, reasons: Vec<String>) -> Self {
+        Self {
+            title: title.into(),
+            reasons,
+            ..self
+        }
+    }
+
+    /// Where it stands.
+    pub fn place(&self) -> &QueuePlace {
+        &self.place
+    }
+
+    /// Stands at a place that was kept.
+    pub fn set_place(&mut self, place: QueuePlace) {
+        self.place = place;
+    }
+
+    /// Why the instance in hand is in it.
+    pub fn reason(&self) -> Option<&str> {
+        self.reasons.get(self.place.position).map(String::as_str)
+    }
+
     /// Its instances in order.
     pub fn items(&self) -> &[Target] {
         &self.items
@@ -62,33 +100,33 @@ impl Queue {
 
     /// The place of the instance in hand.
     pub fn position(&self) -> usize {
-        self.position
+        self.place.position
     }
 
     /// The instance in hand.
     pub fn current(&self) -> Option<&Target> {
-        self.items.get(self.position)
+        self.items.get(self.place.position)
     }
 
     /// Goes to a place, back to one that was decided too.
     pub fn go_to(&mut self, position: usize) -> Option<&Target> {
         if position < self.items.len() {
-            self.position = position;
+            self.place.position = position;
         }
         self.current()
     }
 
     /// One place back.
     pub fn back(&mut self) -> Option<&Target> {
-        self.go_to(self.position.saturating_sub(1))
+        self.go_to(self.place.position.saturating_sub(1))
     }
 
     /// Leaves the instance in hand for later and goes to the next.
     pub fn skip(&mut self, opinions: &BTreeMap<Target, Opinion>) -> Option<&Target> {
-        let at = self.position;
+        let at = self.place.position;
         if at < self.items.len() {
-            self.skipped.retain(|&skipped| skipped != at);
-            self.skipped.push_back(at);
+            self.place.skipped.retain(|&skipped| skipped != at);
+            self.place.skipped.push_back(at);
         }
         self.next(opinions)
     }
@@ -101,15 +139,15 @@ impl Queue {
                 .get(*at)
                 .is_some_and(|item| !is_decided(item, opinions))
         };
-        let behind = self.position + 1..self.items.len();
-        let before = 0..self.position.min(self.items.len());
-        let fresh = behind.chain(before).chain([self.position]);
+        let behind = self.place.position + 1..self.items.len();
+        let before = 0..self.place.position.min(self.items.len());
+        let fresh = behind.chain(before).chain([self.place.position]);
         let mut fresh = fresh
-            .filter(|at| !self.skipped.contains(at))
+            .filter(|at| !self.place.skipped.contains(at))
             .filter(is_open);
         let found = fresh.next();
-        let found = found.or_else(|| self.skipped.iter().copied().find(is_open))?;
-        self.skipped.retain(|&skipped| skipped != found);
+        let found = found.or_else(|| self.place.skipped.iter().copied().find(is_open))?;
+        self.place.skipped.retain(|&skipped| skipped != found);
         self.go_to(found)
     }
 
@@ -125,7 +163,11 @@ impl Queue {
                 *progress.verdicts.entry(verdict).or_default() += 1;
             }
         }
-        let open = self.skipped.iter().filter_map(|&at| self.items.get(at));
+        let open = self
+            .place
+            .skipped
+            .iter()
+            .filter_map(|&at| self.items.get(at));
         progress.skipped = open.filter(|item| !is_decided(item, opinions)).count();
         progress
     }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::ReviewError;
 use super::conflict::{self, Conflict, Keep};
 use super::database::{self, Loaded, StoredEntry, StoredStep};
-use super::edit::{Change, Edit};
+use super::edit::{Change, Edit, Opinion, Target};
 use super::history::{History, HistoryLine};
 use super::place::{self, Locked, Place};
-use super::queue::Queue;
+use super::queue::{Queue, QueuePlace};
 use super::resolve::{Resolved, Resolver};
 use super::state::{Ids, Places, State};
 use super::writer::{Write, Writer};
@@ -66,6 +66,8 @@ pub struct ReviewSession {
     dropped: Vec<HistoryLine>,
     bases: BTreeMap<u64, Vec<u8>>,
     queues: BTreeMap<String, Queue>,
+    /// Changes whenever anything does.
+    revision: u64,
     conflicts: Vec<Conflict>,
     /// Undoing a decision brings its conflict back.
     had_conflicts: bool,
@@ -155,15 +157,13 @@ impl ReviewSession {
         }
         let bases = loaded.bases.into_iter().collect();
         let conflicts = conflict::find(&places, &state, &bases)?;
-        let queues = loaded
-            .queues
-            .iter()
-            .filter_map(|(name, value)| Some((name.clone(), serde_json::from_str(value).ok()?)));
+        let queues = queues(&loaded.queues);
         let dropped = loaded.entries.iter().filter(|entry| entry.is_dropped);
         Ok(Self {
             history: History::of(&loaded.entries, loaded.position),
             dropped: dropped.map(HistoryLine::new).collect(),
-            queues: queues.collect(),
+            queues,
+            revision: 0,
             steps: loaded.steps,
             notes: Vec::new(),
             places,
@@ -201,6 +201,7 @@ impl ReviewSession {
 
     /// Makes resolved changes one entry of the history.
     fn enter(&mut self, done: Resolved) -> Result<Applied, ReviewError> {
+        self.revision += 1;
         let is_change = !done.changes.is_empty();
         let committed = if is_change {
             self.commit(&done)
@@ -298,6 +299,7 @@ impl ReviewSession {
     }
 
     fn moved(&mut self, line: &HistoryLine, changes: Vec<Change>, action: &str) -> Applied {
+        self.revision += 1;
         for change in &changes {
             self.state.apply(&self.places, change);
         }
@@ -386,11 +388,71 @@ impl ReviewSession {
     /// `ReadOnly`.
     pub fn keep_queue(&mut self, queue: Queue) -> Result<u64, ReviewError> {
         self.check_writable()?;
+        self.revision += 1;
         let value = serde_json::to_string(&queue).unwrap_or_default();
         let name = queue.name.clone();
-        self.queues.insert(name.clone(), queue);
-        Ok(self.write(Write::Queue { name, value }))
+        self.write(Write::Queue {
+            name: name.clone(),
+            value,
+        });
+        let ticket = self.keep_place(&queue);
+        self.queues.insert(name, queue);
+        Ok(ticket)
     }
+
+    /// Walks in a queue and keeps where it stands then: that alone is written, however long the queue is. What `walk` came to;
+    /// none where there is no such queue.
+    ///
+    /// # Errors
+    /// `ReadOnly`.
+    pub fn walk_queue(
+        &mut self,
+        name: &str,
+        walk: impl FnOnce(&mut Queue, &BTreeMap<Target, Opinion>) -> Option<Target>,
+    ) -> Result<Option<Target>, ReviewError> {
+        self.check_writable()?;
+        let Some((name, mut queue)) = self.queues.remove_entry(name) else {
+            return Ok(None);
+        };
+        self.revision += 1;
+        let to = walk(&mut queue, &self.state.opinions);
+        self.keep_place(&queue);
+        self.queues.insert(name, queue);
+        Ok(to)
+    }
+
+    fn keep_place(&self, queue: &Queue) -> u64 {
+        let value = serde_json::to_string(queue.place()).unwrap_or_default();
+        let name = format!("{}{PLACE}", queue.name);
+        self.write(Write::Queue { name, value })
+    }
+
+    /// A number that is another whenever edits, opinions or queues are.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+}
+
+/// Behind the name of a queue: its place is kept apart.
+const PLACE: &str = "/place";
+
+/// Queues with their places; one that cannot be read is none.
+fn queues(kept: &[(String, String)]) -> BTreeMap<String, Queue> {
+    let read = |(name, value): &(String, String)| {
+        let queue = serde_json::from_str::<Queue>(value).ok()?;
+        Some((name.clone(), queue))
+    };
+    let mut queues: BTreeMap<String, Queue> = kept.iter().filter_map(read).collect();
+    for (name, value) in kept {
+        let of = name.strip_suffix(PLACE);
+        let place = serde_json::from_str::<QueuePlace>(value).ok();
+        if let (Some(of), Some(place)) = (of, place)
+            && let Some(queue) = queues.get_mut(of)
+        {
+            queue.set_place(place);
+        }
+    }
+    queues
 }
 
 /// UTC, to the millisecond.

@@ -228,10 +228,7 @@ impl Weighted {
         }
         if self.is_trainable() && self.is_fast(x) {
             self.trainable(x, own.layer)
-        } else if let Some((weight, bias)) = &self.wide {
-            let sum = own
-                .layer
-                .plain_sum(&x.to_dtype(DType::F64)?, weight, bias)?;
+        } else if let Some(sum) = self.wide_sum(x)? {
             own.layer.activation.forward(sum)?.to_dtype(x.dtype())
         } else if !self.is_fast(x) {
             own.layer.activation.forward(self.narrow_sum(x)?)
@@ -256,10 +253,7 @@ impl Weighted {
                 Activation::Relu => add_relu(&sum, residual),
                 Activation::None => sum + residual,
             }
-        } else if let Some((weight, bias)) = &self.wide {
-            let sum = own
-                .layer
-                .plain_sum(&x.to_dtype(DType::F64)?, weight, bias)?;
+        } else if let Some(sum) = self.wide_sum(x)? {
             let sum = (sum + residual.to_dtype(DType::F64)?)?;
             own.layer.activation.forward(sum)?.to_dtype(x.dtype())
         } else if !self.is_fast(x) || !is_cpu_f32(residual) {
@@ -296,6 +290,22 @@ impl Weighted {
     /// Whether a gradient may be asked of the weights; then they may also change, and nothing is prepared.
     fn is_trainable(&self) -> bool {
         self.frozen.weight.track_op() || self.frozen.bias.track_op()
+    }
+
+    /// The sum in float64, where it is asked for. Weights that are trained may have changed since they were prepared.
+    fn wide_sum(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        let Some((weight, bias)) = &self.wide else {
+            return Ok(None);
+        };
+        let x = x.to_dtype(DType::F64)?;
+        let layer = self.frozen.layer;
+        let sum = if self.is_trainable() || self.scale.is_some() {
+            let weight = self.weight()?.to_dtype(DType::F64)?;
+            layer.plain_sum(&x, &weight, &self.frozen.bias.to_dtype(DType::F64)?)
+        } else {
+            layer.plain_sum(&x, weight, bias)
+        };
+        sum.map(Some)
     }
 
     fn narrow_sum(&self, x: &Tensor) -> Result<Tensor> {

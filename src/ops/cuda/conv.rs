@@ -200,7 +200,8 @@ fn forward_of<T: Value>(
     let window = Window::new(conv.stride, conv.padding, conv.precision)?;
     let activation = cudnn::Activation::new(weights.relu)?;
     use sys::cudnnConvolutionFwdAlgo_t as Algorithm;
-    let (algorithm, bytes) = if weights.relu {
+    let reserve = |bytes| Scratch::new(device, bytes);
+    let (algorithm, scratch, bytes) = if weights.relu {
         let ask = |most, count, found| {
             // SAFETY: the descriptors live until the end of this function.
             unsafe {
@@ -216,7 +217,8 @@ fn forward_of<T: Value>(
                 )
             }
         };
-        cudnn::first_repeatable(candidates!(sys::cudnnConvolutionFwdAlgoPerf_t, ask))?
+        let all = candidates!(sys::cudnnConvolutionFwdAlgoPerf_t, ask);
+        cudnn::first_repeatable(all, reserve)?
     } else {
         // The only one that cuDNN has for a sum without activation in the same call.
         let algorithm = Algorithm::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
@@ -231,9 +233,8 @@ fn forward_of<T: Value>(
                 algorithm,
             )
         }?;
-        (algorithm, bytes)
+        (algorithm, reserve(bytes)?, bytes)
     };
-    let scratch = Scratch::new(device, bytes)?;
     let (slice, y) = output::<T>(device, shapes.y.iter().product())?;
     let residual_address = match residual {
         Some((storage, layout)) => pointer(address::<T>(storage, layout, OP)?),
@@ -355,8 +356,8 @@ fn input_gradient_of<T: Value>(
         }
     };
     let all = candidates!(sys::cudnnConvolutionBwdDataAlgoPerf_t, ask);
-    let (algorithm, bytes) = cudnn::first_repeatable(all)?;
-    let scratch = Scratch::new(device, bytes)?;
+    let reserve = |bytes| Scratch::new(device, bytes);
+    let (algorithm, scratch, bytes) = cudnn::first_repeatable(all, reserve)?;
     let (slice, dx) = output::<T>(device, shapes.x.iter().product())?;
     // SAFETY: every array holds what its descriptor says; all work is in order on the stream of the device.
     unsafe {
@@ -407,8 +408,8 @@ fn weight_gradient_of<T: Value>(
         }
     };
     let all = candidates!(sys::cudnnConvolutionBwdFilterAlgoPerf_t, ask);
-    let (algorithm, bytes) = cudnn::first_repeatable(all)?;
-    let scratch = Scratch::new(device, bytes)?;
+    let reserve = |bytes| Scratch::new(device, bytes);
+    let (algorithm, scratch, bytes) = cudnn::first_repeatable(all, reserve)?;
     let (slice, dw) = output::<T>(device, shapes.weight.iter().product())?;
     // SAFETY: every array holds what its descriptor says; all work is in order on the stream of the device.
     unsafe {

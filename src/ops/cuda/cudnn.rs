@@ -154,13 +154,28 @@ pub(super) struct Candidate<A> {
     pub(super) memory: usize,
 }
 
-/// The first that works and gives the same result in every run.
-pub(super) fn first_repeatable<A>(candidates: Vec<Candidate<A>>) -> Result<(A, usize)> {
-    let found = candidates.into_iter().find(|one| one.works && one.repeats);
-    match found {
-        Some(one) => Ok((one.algorithm, one.memory)),
-        None => Err(CudnnError(sys::cudnnStatus_t::CUDNN_STATUS_NOT_SUPPORTED).into()),
+/// Memory that an algorithm may have while another one does with less.
+const WORKSPACE: usize = 1 << 30;
+
+/// The first that works, gives the same result in every run and finds memory: those with a modest workspace as cuDNN orders
+/// them, then the others, the smallest first. `reserve` makes a workspace of so many bytes.
+pub(super) fn first_repeatable<A, S>(
+    candidates: Vec<Candidate<A>>,
+    reserve: impl Fn(usize) -> Result<S>,
+) -> Result<(A, S, usize)> {
+    let usable = candidates
+        .into_iter()
+        .filter(|one| one.works && one.repeats);
+    let (modest, mut large): (Vec<_>, Vec<_>) = usable.partition(|one| one.memory <= WORKSPACE);
+    large.sort_by_key(|one| one.memory);
+    let mut refused = CudnnError(sys::cudnnStatus_t::CUDNN_STATUS_NOT_SUPPORTED).into();
+    for one in modest.into_iter().chain(large) {
+        match reserve(one.memory) {
+            Ok(scratch) => return Ok((one.algorithm, scratch, one.memory)),
+            Err(error) => refused = error,
+        }
     }
+    Err(refused)
 }
 
 /// The heuristics' answers, best first: `ask` fills an array of the given length and tells how many it filled.

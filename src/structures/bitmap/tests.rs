@@ -1,5 +1,5 @@
 use super::*;
-use crate::structures::Random;
+use crate::structures::{BoxXywh, Random};
 
 const SIZES: [Size; 6] = [
     Size {
@@ -228,5 +228,62 @@ fn points_near_the_border_go_to_it() {
         ((50.0, 25.0), (50.0, 25.0)),
     ] {
         assert_eq!(snapped_to_border(point, size, 3.0), want);
+    }
+}
+
+/// The value under each pixel's centre, pixel by pixel.
+fn mapped_slowly(mask: &Rle, from: BoxXywh, to: BoxXywh) -> Rle {
+    let size = mask.size();
+    let back = |at: usize, from: (f64, f64), to: (f64, f64)| {
+        let centre = at as f64 + 0.5;
+        match from.1 == to.1 {
+            true => centre - (to.0 - from.0).round(),
+            false => from.0 + (centre - to.0) * from.1 / to.1,
+        }
+        .floor()
+    };
+    let mut bytes = Vec::with_capacity(size.pixels());
+    for x in 0..size.width {
+        for y in 0..size.height {
+            let x = back(x, (from.x, from.width), (to.x, to.width));
+            let y = back(y, (from.y, from.height), (to.y, to.height));
+            let is_inside = x >= 0.0 && y >= 0.0;
+            bytes.push(u8::from(is_inside && mask.contains(x as usize, y as usize)));
+        }
+    }
+    Rle::from_column_major(size, &bytes).unwrap()
+}
+
+#[test]
+fn a_mask_follows_its_box() {
+    let mut random = Random::new(9);
+    for step in 0..300 {
+        let size = SIZES[step % SIZES.len()];
+        let mask = Rle::from_column_major(size, &noise(size, &mut random, 0.4)).unwrap();
+        // Sides of powers of two: both ways of reckoning are exact then, and no centre falls between two pixels by chance.
+        let mut side = || 2f64.powi((random.unit() * 7.0) as i32);
+        let (width, height) = (side(), side());
+        let mut place = |side: usize| (random.unit() * side as f64).floor();
+        let from = BoxXywh::new(place(size.width), place(size.height), width, height);
+        let mut to = BoxXywh {
+            x: place(size.width) - 3.0,
+            y: place(size.height) - 3.0,
+            ..from
+        };
+        if step % 3 == 1 {
+            to.width *= 2.0;
+            to.height *= 0.5;
+        }
+        if step % 3 == 2 {
+            to.height *= 4.0;
+        }
+        let mapped = EditableMask::mapped(&mask, from, to).to_rle();
+        assert_eq!(mapped, mapped_slowly(&mask, from, to), "{from:?} {to:?}");
+    }
+    let mask = Rle::from_column_major(SIZES[4], &noise(SIZES[4], &mut random, 0.4)).unwrap();
+    let flat = BoxXywh::new(3.0, 4.0, 0.0, 5.0);
+    let whole = BoxXywh::new(0.0, 0.0, 9.0, 9.0);
+    for (from, to) in [(flat, whole), (whole, flat)] {
+        assert_eq!(EditableMask::mapped(&mask, from, to).to_rle(), mask);
     }
 }

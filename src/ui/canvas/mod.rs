@@ -16,7 +16,7 @@ use crate::ui::gpu::{CanvasPaint, Layer, ViewUniform};
 
 pub use instances::{Bounds, Instance, InstanceSet};
 pub use style::{LineStyle, OverlayStyle, Verdict, instance_colour};
-pub use view::CanvasView;
+pub use view::{CanvasFrame, CanvasView};
 
 use self::labels::LabelInput;
 use self::style::{Emphasis, StyleCache};
@@ -98,9 +98,11 @@ pub fn show(ui: &mut egui::Ui, view: &mut CanvasView, input: &CanvasInput<'_>) -
         .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, ui.is_enabled(), "Canvas"));
     let size = input.image.map(|image| image.size).or(input.image_size);
     let Some(size) = size.filter(|size| size.pixels() > 0) else {
+        view.frame = None;
         return nothing(response, view);
     };
     let placement = navigate(ui, &response, view, size, input.draws);
+    view.frame = Some(CanvasFrame { rect, placement });
     let flags = input.instances.map_or_else(Vec::new, |set| {
         let isolated = input.selected.filter(|_| input.style.isolate);
         style::shown_flags(set, input.shown, isolated)
@@ -162,7 +164,9 @@ fn navigate(
             view.pan(scroll, pixels_per_point);
             moved = true;
         }
-        let wheel = if fingers { 0.0 } else { scroll.y };
+        // With Alt the wheel is the tool's.
+        let is_tools = draws && ui.input(|i| i.modifiers.alt);
+        let wheel = if fingers || is_tools { 0.0 } else { scroll.y };
         let factor = pinch * (wheel * ZOOM_PER_POINT).exp();
         if factor != 1.0 {
             if moved {

@@ -32,6 +32,34 @@ pub struct CanvasView {
     pending_box: Option<BoxXywh>,
     /// Where the last click was and how deep it went.
     pub(super) last_click: Option<LastClick>,
+    /// Where the image lay when it was drawn last.
+    pub(super) frame: Option<CanvasFrame>,
+}
+
+/// Where the image lies on the screen, for what is drawn over the canvas.
+#[derive(Clone, Copy, Debug)]
+pub struct CanvasFrame {
+    /// The canvas, in points.
+    pub rect: Rect,
+    pub(super) placement: Placement,
+}
+
+impl CanvasFrame {
+    /// A point of the window in pixels of the image; outside of it too.
+    pub fn image_from_points(&self, at: Pos2) -> (f32, f32) {
+        let at = self.placement.image_from_points(at);
+        (at.x, at.y)
+    }
+
+    /// A position in the image in points of the window.
+    pub fn points_from_image(&self, (x, y): (f64, f64)) -> Pos2 {
+        self.placement.points_from_image(x as f32, y as f32)
+    }
+
+    /// Points of the window that a pixel of the image has.
+    pub fn points_per_pixel(&self) -> f32 {
+        self.placement.scale / self.placement.pixels_per_point
+    }
 }
 
 /// A click, so that the next one at the same place goes one deeper.
@@ -55,6 +83,7 @@ impl Default for CanvasView {
             image: None,
             pending_box: None,
             last_click: None,
+            frame: None,
         }
     }
 }
@@ -85,6 +114,11 @@ impl CanvasView {
     /// 100 where a pixel of the image is a pixel of the screen.
     pub fn zoom_percent(&self) -> f32 {
         self.scale * 100.0
+    }
+
+    /// Where the image lay when it was drawn last; none before.
+    pub fn frame(&self) -> Option<CanvasFrame> {
+        self.frame
     }
 
     /// Whether the whole image is kept in view.

@@ -16,6 +16,7 @@ use crate::ui::canvas::{
 };
 use crate::ui::command::{Command, CommandQueue};
 use crate::ui::loader::{ImageRef, Loaded, Loader};
+use crate::ui::review_command::ReviewCommand;
 use crate::ui::shown::{self, Shown};
 use crate::ui::view::{Layers, ViewState, Workspace};
 use crate::ui::{icons, navigate, theme, widgets};
@@ -41,7 +42,7 @@ pub fn canvas_area_ui(
     ui.painter()
         .rect_filled(area, 0.0, theme::colours(ui).canvas);
     let Some(shown) = Shown::of(ui.ctx(), doc, view) else {
-        view.pointer = None;
+        leave(view);
         no_image(ui, area, doc);
         return;
     };
@@ -51,7 +52,7 @@ pub fn canvas_area_ui(
     };
     let loaded = load(doc, view, loader, shown.image);
     if let Loaded::Failed(why) = &loaded {
-        view.pointer = None;
+        leave(view);
         unreadable(ui, area, image, why, out);
         return;
     }
@@ -94,11 +95,17 @@ pub fn canvas_area_ui(
     react(ui, view, &shown, &layers, &response, out);
     let truth = match &shown.truth {
         TruthState::Absent => canvas_tools::Truth::Absent,
-        _ if shown.detections.is_none() => canvas_tools::Truth::Alone,
+        _ if image.detections().is_none() => canvas_tools::Truth::Alone,
         _ => canvas_tools::Truth::Choice,
     };
     tools_ui(ui, area, view, truth, out);
     hint(ui, area, doc, image, view, &shown, out);
+}
+
+/// There is nothing to point at.
+fn leave(view: &mut ViewState) {
+    view.pointer = None;
+    (view.over_canvas, view.pointer_down, view.clicked) = (false, false, false);
 }
 
 /// What there is of the image itself.
@@ -300,6 +307,7 @@ fn react(
     view.pointer = response.pointer_in_image;
     let is_down =
         ui.input(|input| input.pointer.primary_down() && !input.key_down(egui::Key::Space));
+    view.over_canvas = response.response.hovered();
     view.pointer_down = response.response.is_pointer_button_down_on() && is_down;
     view.clicked = response.response.clicked();
     if draws(view) {
@@ -323,6 +331,10 @@ fn react(
         }
         out.push(Command::SelectInstance(hovered));
     } else if response.clicked_empty || (response.clicked.is_some() && drawn.is_listed) {
+        // With Shift the one before stays marked.
+        if view.workspace == Workspace::Review && ui.input(|input| input.modifiers.shift) {
+            out.push(Command::Review(ReviewCommand::Mark));
+        }
         out.push(Command::SelectInstance(response.clicked));
     }
     if response.response.secondary_clicked() && hovered.is_some() {

@@ -12,7 +12,7 @@ use crate::document::review::conflict::Conflict;
 use crate::document::review::edit::{Opinion, Target, Verdict};
 use crate::document::review::history::HistoryLine;
 use crate::document::review::writer::SaveState;
-use crate::document::review::{ReviewError, State, audit};
+use crate::document::review::{Audit, ReviewError, State};
 use crate::jobs::export::{Remark, Remarks};
 use crate::structures::{ClassTable, Rle};
 
@@ -185,7 +185,18 @@ impl ReviewSession {
     /// # Errors
     /// The folder or the disk refuses.
     pub fn export_audit(&self, path: &Path) -> Result<(), ReviewError> {
-        Ok(crate::coco::write_whole(path, |out| self.write_audit(out))?)
+        self.audit().export(path)
+    }
+
+    /// The audit trail as it is now, for a thread to write.
+    pub fn audit(&self) -> Audit {
+        let mut lines: Vec<HistoryLine> = self.dropped.clone();
+        lines.extend_from_slice(self.history.lines());
+        lines.sort_by_key(|line| line.seq);
+        Audit {
+            steps: self.steps.clone(),
+            lines,
+        }
     }
 
     /// Refuses while conflicts wait for a decision: an export would hold neither side.
@@ -204,10 +215,7 @@ impl ReviewSession {
     /// # Errors
     /// The output cannot be written.
     pub fn write_audit(&self, out: &mut dyn std::io::Write) -> std::io::Result<()> {
-        let mut lines: Vec<HistoryLine> = self.dropped.clone();
-        lines.extend_from_slice(self.history.lines());
-        lines.sort_by_key(|line| line.seq);
-        audit::write_audit(&self.steps, &lines, out)
+        self.audit().write(out)
     }
 }
 

@@ -9,11 +9,12 @@ use egui::{Frame, Margin, Panel, RichText, ScrollArea, Ui};
 
 use super::canvas_area;
 use super::inspector;
-use crate::document::review::{Keep, ReviewSession, Target};
+use crate::document::review::{Edit, Keep, Queue, QueueProgress, ReviewSession, Target};
 use crate::document::{Document, ReviewState, TruthState};
 use crate::ui::command::{Command, CommandQueue};
 use crate::ui::loader::Loader;
 use crate::ui::review_command::{self, ReviewCommand};
+use crate::ui::review_queue::{self, Awaited};
 use crate::ui::shown::Shown;
 use crate::ui::theme;
 use crate::ui::view::{Layers, ViewState};
@@ -23,7 +24,7 @@ use tools::Drawing;
 /// Between the parts.
 const GAP: f32 = 12.0;
 /// Height of the queue's strip.
-const STRIP: f32 = 44.0;
+pub const STRIP: f32 = 44.0;
 /// Share of the right side that the list of instances has.
 const LIST: f32 = 0.28;
 
@@ -34,6 +35,14 @@ pub struct ReviewView {
     pub selected: Option<Target>,
     /// An instance that is to be selected as soon as its image's instances are here.
     pub wanted: Option<Target>,
+    /// Annotations of the shown image that are marked to be merged, the first marked first.
+    pub marked: Vec<u64>,
+    /// A saved view that is to be made a queue.
+    pub awaited: Option<Awaited>,
+    /// How far the queue has come, and for which state of the review that was counted.
+    progress: Option<(u64, QueueProgress)>,
+    /// The class of new annotations: the one that was chosen last.
+    pub new_class: Option<i64>,
     /// What is being drawn on the canvas.
     pub drawing: Drawing,
     /// The note's field wants the focus.
@@ -43,6 +52,41 @@ pub struct ReviewView {
     tags: Option<(Target, String)>,
     /// Name of a new class.
     class: String,
+}
+
+impl ReviewView {
+    /// Notes and tags that are still in their fields, as edits; the fields show what is kept then.
+    pub fn take_typed(&mut self) -> Vec<Edit> {
+        let note = self.note.take();
+        let note = note.map(|(target, note)| Edit::Note { target, note });
+        let tags = self.tags.take().map(|(target, text)| Edit::Tags {
+            target,
+            tags: selected::tags_of(&text),
+        });
+        note.into_iter().chain(tags).collect()
+    }
+
+    /// How far a queue has come; counted when anything was said or done, not every frame.
+    fn progress_of(&mut self, review: &ReviewSession, queue: &Queue) -> QueueProgress {
+        let revision = review.revision();
+        match &self.progress {
+            Some((of, known)) if *of == revision => known.clone(),
+            _ => {
+                let progress = queue.progress(review.opinions());
+                self.progress = Some((revision, progress.clone()));
+                progress
+            }
+        }
+    }
+
+    /// Forgets what belongs to a set that is closed.
+    pub fn close(&mut self) {
+        self.drawing.forget();
+        *self = Self {
+            drawing: std::mem::take(&mut self.drawing),
+            ..Self::default()
+        };
+    }
 }
 
 /// The canvas, and the queue below it.
@@ -55,6 +99,10 @@ pub fn review_centre_ui(
 ) {
     doc.want_review();
     renew_selection(ui, doc, view);
+    if let Some(of) = review_queue::awaited(ui.ctx(), view) {
+        out.push(Command::Review(ReviewCommand::MakeQueue(of)));
+    }
+    changed_file_ui(ui, doc, out);
     let c = theme::colours(ui);
     Panel::bottom("review queue")
         .exact_size(STRIP)
@@ -75,13 +123,28 @@ fn renew_selection(ui: &Ui, doc: &mut Document, view: &mut ViewState) {
         view.review.selected = None;
         return;
     };
-    if let Some(wanted) = view.review.wanted.take()
+    let wanted = view.review.wanted.take();
+    // Who went on to another image no longer wants it.
+    if let Some(wanted) = wanted.filter(|wanted| is_on(doc, wanted, shown.image))
         && !select(&wanted, doc, view, &shown)
     {
         view.review.wanted = Some(wanted);
-        ui.ctx().request_repaint();
     }
     view.review.selected = review_command::selected(doc, view, &shown);
+    if !view.review.marked.is_empty() {
+        let is_here = |id: &u64| is_on(doc, &Target::Annotation(*id), shown.image);
+        let is_there = |id: &u64| doc.review().is_some_and(|it| it.record(*id).is_some());
+        view.review.marked.retain(|id| is_here(id) && is_there(id));
+    }
+}
+
+fn is_on(doc: &Document, target: &Target, image: usize) -> bool {
+    let image_id = match target {
+        Target::Image(id) => Some(*id),
+        Target::Annotation(id) => doc.review().and_then(|review| review.image_of(*id)),
+        Target::Prediction(key) => Some(key.image_id),
+    };
+    image_id.is_some() && image_id == doc.image_id(image)
 }
 
 /// Whether it was selected, or is not there to be selected.
@@ -173,6 +236,31 @@ pub fn review_right_ui(
             selected::selected_ui(ui, doc, review, view, out);
             ui.add_space(GAP);
             history::history_ui(ui, doc, review, view, out);
+        });
+}
+
+/// A line above the canvas while the set's file is another than the one that was opened.
+fn changed_file_ui(ui: &mut Ui, doc: &Document, out: &mut CommandQueue) {
+    if !doc.is_changed_outside() {
+        return;
+    }
+    let c = theme::colours(ui);
+    Panel::top("changed file")
+        .resizable(false)
+        .frame(
+            Frame::new()
+                .fill(c.panel)
+                .inner_margin(Margin::symmetric(theme::PADDING, 6)),
+        )
+        .show(ui, |ui| {
+            ui.horizontal_wrapped(|ui| {
+                let text = "Another program changed the set's file: annotations that are not loaded yet cannot \
+                            be read until it is opened again. Corrections are kept and merged by id";
+                ui.colored_label(c.warning, text);
+                if ui.button("Open again and merge").clicked() {
+                    out.push(Command::Review(ReviewCommand::OpenAgain));
+                }
+            });
         });
 }
 

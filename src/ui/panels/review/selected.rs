@@ -34,6 +34,10 @@ pub(super) fn selected_ui(
     tools(ui, doc, view, out);
     ui.add_space(theme::GRID);
     buttons(ui, doc, view, out);
+    marked(ui, doc, review, view, out);
+    if !matches!(selected, Some(Target::Annotation(_))) {
+        class_of_new(ui, doc, view, out);
+    }
     if let Some(Target::Annotation(id)) = &selected {
         class(ui, doc, review, *id, view, out);
     }
@@ -50,14 +54,7 @@ fn title(doc: &Document, review: &ReviewSession, selected: Option<&Target>) -> S
         Some(Target::Prediction(_)) => "A prediction".into(),
         Some(Target::Annotation(id)) => {
             let record = review.record(*id);
-            let class = record.and_then(|record| {
-                let classes = doc.classes();
-                let label = classes
-                    .category_ids
-                    .iter()
-                    .position(|&it| it == record.category_id)?;
-                Some(classes.name(label))
-            });
+            let class = record.map(|record| class_name(doc, record.category_id));
             let edited = if review.is_edited(*id) {
                 " · corrected"
             } else {
@@ -130,18 +127,21 @@ fn tools(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQueue) 
         }
     });
     let c = theme::colours(ui);
-    let hint = match in_hand {
-        Tool::Select => return,
-        Tool::Brush if view.review.selected.is_none() => {
-            "Nothing is selected: paints a new annotation"
-        }
-        Tool::Brush | Tool::Eraser => "Drag over the picture; with Space it pans",
-        Tool::Polygon => {
-            "Click corner by corner; Enter or the first corner closes, Backspace takes one back"
-        }
-        Tool::Cut => "Click around a hole; Enter or the first corner closes",
-    };
-    ui.add(egui::Label::new(egui::RichText::new(hint).size(theme::SMALL).color(c.weak)).wrap());
+    let selected = view.review.selected.as_ref();
+    let mut hint = in_hand.hint(matches!(selected, Some(Target::Annotation(_))));
+    if in_hand == Tool::Corners && view.review.drawing.has_no_corners() {
+        hint = "A painted mask has no corners: use the brush, or draw a polygon";
+    }
+    if !hint.is_empty() {
+        let text = egui::RichText::new(hint).size(theme::SMALL).color(c.weak);
+        ui.add(egui::Label::new(text).wrap());
+    }
+    if doc.asked_masks() > 0 {
+        ui.horizontal(|ui| {
+            ui.spinner();
+            ui.colored_label(c.weak, "The model looks at the box");
+        });
+    }
 }
 
 fn buttons(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQueue) {
@@ -151,6 +151,8 @@ fn buttons(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQueue
             (ReviewCommand::Delete, "Delete"),
             (ReviewCommand::TakeOver, "Take over"),
             (ReviewCommand::Split, "Split"),
+            (ReviewCommand::PredictHere, "Predict"),
+            (ReviewCommand::Mark, "Mark"),
             (ReviewCommand::ToggleCrowd, "Crowd"),
             (ReviewCommand::ToggleList, "Switch list"),
         ];
@@ -170,6 +172,94 @@ fn buttons(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQueue
     });
 }
 
+/// What is marked to be merged, and what to do with it.
+fn marked(
+    ui: &mut Ui,
+    doc: &Document,
+    review: &ReviewSession,
+    view: &ViewState,
+    out: &mut CommandQueue,
+) {
+    if view.review.marked.is_empty() {
+        return;
+    }
+    let names = view.review.marked.iter().map(|&id| {
+        let category = review.record(id).map(|record| record.category_id);
+        let class = category.map_or_else(String::new, |id| class_name(doc, id));
+        format!("{class} {id}")
+    });
+    let names: Vec<String> = names.collect();
+    ui.add_space(theme::GRID);
+    ui.add(egui::Label::new(format!("Marked: {}", names.join(", "))).wrap());
+    ui.horizontal(|ui| {
+        for (command, name) in [
+            (ReviewCommand::Merge, "Merge"),
+            (ReviewCommand::ClearMarks, "Clear marks"),
+        ] {
+            let is_enabled = command.enabled(doc, view);
+            let command = Command::Review(command);
+            let button = ui.add_enabled(is_enabled, Button::new(name));
+            if button
+                .on_hover_text(widgets::command_hint(&command))
+                .on_disabled_hover_text("Select another annotation of the image, or mark it")
+                .clicked()
+            {
+                out.push(command);
+            }
+        }
+    });
+}
+
+fn class_name(doc: &Document, category: i64) -> String {
+    let classes = doc.classes();
+    let label = classes.category_ids.iter().position(|&it| it == category);
+    label.map_or_else(
+        || format!("category {category}"),
+        |label| classes.name(label),
+    )
+}
+
+/// The class that a new annotation gets.
+fn class_of_new(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQueue) {
+    let Some(current) = review_command::new_class(doc, view) else {
+        return;
+    };
+    let command = |id| ReviewCommand::SetNewClass(id);
+    ui.add_space(theme::GRID);
+    ui.add_enabled_ui(command(current).enabled(doc, view), |ui| {
+        classes_ui(ui, doc, "New annotations", current, command, out);
+    });
+}
+
+/// A list of classes under a name.
+fn classes_ui(
+    ui: &mut Ui,
+    doc: &Document,
+    name: &str,
+    current: i64,
+    command: impl Fn(i64) -> ReviewCommand,
+    out: &mut CommandQueue,
+) {
+    ui.horizontal(|ui| {
+        ui.label(name);
+        let shown = class_name(doc, current);
+        let list = ComboBox::from_id_salt(name)
+            .selected_text(&shown)
+            .show_ui(ui, |ui| {
+                for &category in &doc.classes().category_ids {
+                    let is_it = category == current;
+                    let row = ui.selectable_label(is_it, class_name(doc, category));
+                    if row.clicked() && !is_it {
+                        out.push(Command::Review(command(category)));
+                    }
+                }
+            });
+        let spoken = format!("{name}: {shown}");
+        list.response
+            .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, &spoken));
+    });
+}
+
 /// The class of an annotation, and a field for a new one.
 fn class(
     ui: &mut Ui,
@@ -182,34 +272,11 @@ fn class(
     let Some(record) = review.record(id) else {
         return;
     };
-    let classes = doc.classes();
     let is_enabled = !review.is_read_only();
-    let name_of = |category: i64| {
-        let label = classes.category_ids.iter().position(|&it| it == category);
-        label.map_or_else(
-            || format!("category {category}"),
-            |label| classes.name(label),
-        )
-    };
     ui.add_space(theme::GRID);
     ui.add_enabled_ui(is_enabled, |ui| {
-        ui.horizontal(|ui| {
-            ui.label("Class");
-            let shown = name_of(record.category_id);
-            let list = ComboBox::from_id_salt("class")
-                .selected_text(&shown)
-                .show_ui(ui, |ui| {
-                    for &category in &classes.category_ids {
-                        let is_it = category == record.category_id;
-                        if ui.selectable_label(is_it, name_of(category)).clicked() && !is_it {
-                            out.push(Command::Review(ReviewCommand::SetClass(category)));
-                        }
-                    }
-                });
-            list.response.widget_info(|| {
-                WidgetInfo::labeled(Role::ComboBox, true, format!("Class: {shown}"))
-            });
-        });
+        let current = record.category_id;
+        classes_ui(ui, doc, "Class", current, ReviewCommand::SetClass, out);
         ui.horizontal(|ui| {
             let field = TextEdit::singleline(&mut view.review.class)
                 .hint_text("New class")
@@ -249,7 +316,8 @@ fn note(
         field.request_focus();
     }
     if field.lost_focus() && text != kept {
-        out.push(Command::Review(ReviewCommand::SetNote(text)));
+        let selected = selected.clone();
+        out.push(Command::Review(ReviewCommand::SetNote(selected, text)));
     } else if text != kept {
         view.review.note = Some((selected.clone(), text));
     }
@@ -270,12 +338,20 @@ fn tags(
     let field = ui.add(field);
     field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Tags"));
     if field.lost_focus() && text != kept {
-        let tags = text.split(',').map(|tag| tag.trim().to_owned());
-        let tags = tags.filter(|tag| !tag.is_empty()).collect();
-        out.push(Command::Review(ReviewCommand::SetTags(tags)));
+        let selected = selected.clone();
+        out.push(Command::Review(ReviewCommand::SetTags(
+            selected,
+            tags_of(&text),
+        )));
     } else if text != kept {
         view.review.tags = Some((selected.clone(), text));
     }
+}
+
+/// Tags as they are typed.
+pub(super) fn tags_of(text: &str) -> Vec<String> {
+    let tags = text.split(',').map(|tag| tag.trim().to_owned());
+    tags.filter(|tag| !tag.is_empty()).collect()
 }
 
 /// What is being typed for this instance; what is kept where nothing is.
