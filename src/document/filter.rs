@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 pub use crate::query::{
     Completion, Query, QueryError, Schema, Status, begins_field, complete, spelled,
 };
-pub use fields::{AnnotationFields, EvaluationFields, GroundTruth, passing};
+pub use fields::{
+    AnnotationFields, EvaluationFields, GroundTruth, passing_annotations, passing_predictions,
+};
 use pass::Pass;
 pub use sort::{SortBy, best_score};
 

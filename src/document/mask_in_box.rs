@@ -25,7 +25,8 @@ pub struct BoxPrompt {
 pub(super) struct BoxPrompts {
     job: BoxJob,
     number: u64,
-    asked: HashMap<u64, BoxPrompt>,
+    /// With the name of the checkpoint that was asked.
+    asked: HashMap<u64, (BoxPrompt, String)>,
     /// The latest annotation that came of it.
     new: Option<u64>,
 }
@@ -80,7 +81,10 @@ impl Document {
             self.box_prompts = None; // the next box starts another thread
             return Err("The model broke; the log holds why".into());
         }
-        prompts.asked.insert(prompts.number, prompt);
+        let checkpoint = self.request.checkpoint.file_name();
+        let checkpoint = checkpoint.unwrap_or_default().to_string_lossy();
+        let asked = (prompt, checkpoint.into_owned());
+        prompts.asked.insert(prompts.number, asked);
         Ok(())
     }
 
@@ -106,9 +110,9 @@ impl Document {
             .into_iter()
             .filter_map(|answer| Some((prompts.asked.remove(&answer.number)?, answer.found)))
             .collect();
-        for (prompt, found) in answers {
+        for ((prompt, checkpoint), found) in answers {
             match found {
-                Ok(found) => self.take_mask(&prompt, found),
+                Ok(found) => self.take_mask(&prompt, checkpoint, found),
                 Err(error) => {
                     let notice = Notice::new(NoticeKind::Error, "No mask was predicted");
                     self.notices.push(notice.with_details(error));
@@ -117,7 +121,7 @@ impl Document {
         }
     }
 
-    fn take_mask(&mut self, prompt: &BoxPrompt, found: FoundMask) {
+    fn take_mask(&mut self, prompt: &BoxPrompt, checkpoint: String, found: FoundMask) {
         let detection = found.detection;
         let mut said = format!("Predicted: {}, score {:.2}", found.class, detection.score);
         if let Some(mask_iou) = detection.mask_iou {
@@ -148,7 +152,7 @@ impl Document {
                     segmentation: Shape::Runs(detection.mask),
                     iscrowd: false,
                     origin: Some(Origin {
-                        source: self.prediction_source(),
+                        source: checkpoint,
                         score: detection.score,
                         mask_iou: detection.mask_iou,
                     }),

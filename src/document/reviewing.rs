@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::time::Duration;
 
 use super::evaluation::Side;
 use super::review::{
@@ -205,6 +206,18 @@ impl Document {
                 self.reviewed();
                 Some(applied)
             }
+        }
+    }
+
+    /// Lets edits reach the disk before the next frame is drawn. A slow disk costs one frame a few milliseconds, once an edit;
+    /// what it has not taken by then is on its way.
+    pub fn commit_edits(&mut self) {
+        const PATIENCE: Duration = Duration::from_millis(5);
+        let Some(session) = self.review() else { return };
+        let revision = session.revision();
+        if self.committed != revision {
+            session.wait_briefly(PATIENCE);
+            self.committed = revision;
         }
     }
 

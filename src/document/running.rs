@@ -34,6 +34,7 @@ impl Document {
     pub fn choose_checkpoint(&mut self, path: &Path) {
         self.has_demo_model = false;
         self.request.checkpoint = path.to_owned();
+        self.box_prompts = None; // they hold the model before
         self.model = ModelState::Chosen(path.to_owned());
         if self.source.is_some() {
             self.run(true);

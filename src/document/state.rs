@@ -153,6 +153,8 @@ pub struct Document {
     pub(super) watch: Option<FileWatch>,
     /// Boxes that the model is asked about.
     pub(super) box_prompts: Option<BoxPrompts>,
+    /// The state of the review that was last waited for.
+    pub(super) committed: u64,
     /// A corrected set that is being written to be trained on.
     pub(super) to_train: Option<(PathBuf, Receiver<Notice>)>,
     /// Whether one was written since that was last asked.
@@ -201,6 +203,7 @@ impl Document {
             reviewing: None,
             watch: None,
             box_prompts: None,
+            committed: 0,
             to_train: None,
             has_set_to_train: false,
             has_review_classes: false,
@@ -326,7 +329,8 @@ impl Document {
         self.take_set_to_train();
         self.take_masks();
         if self.watch.as_mut().is_some_and(FileWatch::take_news) {
-            let text = "Another program changed the set's file: Review offers to open it again and merge";
+            let text =
+                "Another program changed the set's file: Review offers to open it again and merge";
             self.notices.push(Notice::new(NoticeKind::Warning, text));
         }
         std::mem::take(&mut self.notices)
@@ -351,6 +355,7 @@ impl Document {
 
     /// Opens the built-in synthetic set.
     pub fn open_demo(&mut self) {
+        self.to_attach_again.clear();
         self.start_opening(Path::new("Demo"), open::open_demo);
     }
 

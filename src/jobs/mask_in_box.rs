@@ -94,11 +94,14 @@ impl BoxJob {
 struct Last {
     path: PathBuf,
     modified: Option<SystemTime>,
+    request: ModelRequest,
     model: Arc<LoadedModel>,
     features: Features,
 }
 
 fn answer(request: &BoxRequest, last: &mut Option<Last>) -> Result<FoundMask, String> {
+    // The old one goes first: two models at once would double the peak.
+    last.take_if(|last| last.request != request.model);
     let model = model::load(&request.model).map_err(|error| error.to_string())?;
     let classes = &model.summary.classes.names;
     let wanted = request.class.as_ref();
@@ -116,6 +119,7 @@ fn answer(request: &BoxRequest, last: &mut Option<Last>) -> Result<FoundMask, St
         *last = Some(Last {
             path: path.clone(),
             modified,
+            request: request.model.clone(),
             model: Arc::clone(&model),
             features,
         });

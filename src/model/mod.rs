@@ -202,7 +202,7 @@ impl Detector {
     /// NaN in the input; a failed tensor operation.
     pub fn pyramid(&self, input: &InputBatch) -> Result<Vec<Tensor>, ModelError> {
         check_input(input)?;
-        Ok(self.fpn.forward(&self.backbone.forward(&input.images)?)?)
+        self.fpn.forward(&self.backbone.forward(&input.images)?)
     }
 
     /// What the heads say of a box of the input that somebody drew, in the first image of `pyramid`: its mask, class and

@@ -12,8 +12,9 @@ use super::dispatch::{self, Target, dispatch};
 use super::keys::{self, TabKeys};
 use super::loader::Loader;
 use super::panels;
+use super::panels::review::tools::Tool;
 use super::persist::{Memory, Store};
-use super::review_command;
+use super::review_dispatch;
 use super::shell::{Opened, Overlay, Shell};
 use super::theme;
 use super::train_command;
@@ -191,7 +192,11 @@ impl App {
             self.commands
                 .push(Command::Train(train_command::TrainCommand::FineTune));
         }
-        if let Some(id) = self.document.take_new_of_box() {
+        if let Some(id) = self.document.take_new_of_box()
+            && self.view.review.drawing.tool != Tool::Predict
+        {
+            // With the tool in hand the next box is another object.
+            review_dispatch::keep_all_typed(&mut self.document, &mut self.view);
             self.view.review.wanted = Some(crate::document::review::Target::Annotation(id));
         }
         if self.document.take_shown_comparison() {
@@ -243,6 +248,7 @@ impl App {
         if !commands.is_empty() {
             ctx.request_repaint();
         }
+        self.document.commit_edits();
     }
 
     fn frame_ui(&mut self, ui: &mut Ui) {
@@ -415,6 +421,7 @@ impl App {
             ctx.request_repaint();
         }
         if let Some((ask, path)) = shell.dialogs.show(ctx) {
+            review_dispatch::keep_all_typed(&mut self.document, &mut self.view);
             match ask {
                 Ask::Export => self.document.export(&path),
                 Ask::Checkpoint => self.document.choose_checkpoint(&path),
@@ -429,7 +436,7 @@ impl App {
             ctx.request_repaint();
         }
         // The queue's buttons stay free.
-        let strip = match view.workspace {
+        let strip = match self.view.workspace {
             Workspace::Review => panels::review::STRIP,
             _ => 0.0,
         };
@@ -474,7 +481,7 @@ impl eframe::App for App {
     }
 
     fn on_exit(&mut self) {
-        review_command::keep_all_typed(&mut self.document, &mut self.view);
+        review_dispatch::keep_all_typed(&mut self.document, &mut self.view);
         let settings = self.document.settings();
         self.shell.store.finish(settings);
         self.document.finish_training();

@@ -12,7 +12,7 @@ use super::navigate;
 use super::panels::review::tools::Tool;
 use super::persist::SCALES;
 use super::picked::{Picked, PickedKind};
-use super::review_command;
+use super::review_dispatch;
 use super::saved_views;
 use super::shell::{Overlay, Shell};
 use super::shown::Shown;
@@ -20,7 +20,7 @@ use super::train_command;
 use super::view::{Layers, ViewState, Workspace};
 use crate::document::evaluation::Side;
 use crate::document::settings::Settings;
-use crate::document::{Document, Notice, NoticeKind, PathKind, TruthState};
+use crate::document::{Document, Notice, NoticeKind, PathKind};
 
 /// A press of + or - zooms by a quarter.
 const ZOOM_STEP: f32 = 1.25;
@@ -51,7 +51,7 @@ pub fn dispatch(command: &Command, target: &mut Target<'_>) {
         return;
     }
     // What is being typed belongs to what is open and selected now; the command may change both.
-    review_command::keep_typed(command, target.document, target.view);
+    review_dispatch::keep_typed(command, target.document, target.view);
     match command.group() {
         Group::File => file(command, target),
         Group::Model => model(command, target),
@@ -62,7 +62,7 @@ pub fn dispatch(command: &Command, target: &mut Target<'_>) {
         }
         Group::Review => {
             if let Command::Review(command) = command {
-                review_command::carry_out(command, target);
+                review_dispatch::carry_out(command, target);
             }
         }
         Group::Go => go(command, target),
@@ -326,18 +326,15 @@ fn escape(target: &mut Target<'_>) {
 
 /// The selected mask as COCO writes it, onto the clipboard.
 fn copy_mask(target: &mut Target<'_>) {
-    let (Some(image), Some(instance)) = (target.view.image, target.view.instance) else {
+    let Some(shown) = Shown::of(target.ctx, target.document, target.view) else {
         return;
     };
-    let truth = match target.document.truth(image) {
-        TruthState::Ready(truth) => Some(truth),
-        _ => None,
-    };
-    let detections = target.document.images().get(image);
-    let detections = detections.and_then(|image| image.detections());
-    let shape = match detections {
-        Some(detections) => detections.get(instance),
-        None => truth.as_ref().and_then(|truth| truth.shapes.get(instance)),
+    let shape = match (target.view.annotation, target.view.instance) {
+        (Some((image, index)), _) if image == shown.image => shown
+            .annotations()
+            .and_then(|truth| truth.shapes.get(index)),
+        (_, Some(index)) => shown.listed().get(index),
+        (_, None) => None,
     };
     if let Some(shape) = shape {
         target.ctx.copy_text(crate::document::coco_rle(&shape.mask));

@@ -20,6 +20,7 @@ pub mod persist;
 pub mod picked;
 pub mod plot;
 pub mod review_command;
+mod review_dispatch;
 pub mod review_queue;
 mod saved_views;
 mod shell;

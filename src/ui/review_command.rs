@@ -2,17 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::command::Command;
-use super::dialogs::Ask;
-use super::dispatch::{Target, select_image};
 use super::panels::review::tools::Tool;
 use super::review_queue::{self, QUEUE, QueueOf};
 use super::shown::Shown;
-use super::view::{Layers, ViewState, Workspace};
-use crate::document::review::{
-    Applied, Edit, Keep, Opinion, Origin, Shape, Target as Judged, Verdict,
-};
-use crate::document::{BoxPrompt, Document, Format, NoticeKind};
+use super::view::{ViewState, Workspace};
+use crate::document::review::{Keep, Opinion, Shape, Target as Judged, Verdict};
+use crate::document::{Document, Format};
 use crate::structures::BoxXywh;
 
 /// An intent of a reviewer.
@@ -46,6 +41,8 @@ pub enum ReviewCommand {
     Split,
     /// Mark the selected annotation to be merged, or take the mark away.
     Mark,
+    /// Mark the selected annotation, marked already or not.
+    KeepMarked,
     /// Take all marks away.
     ClearMarks,
     /// Make one annotation of the marked ones and the selected one.
@@ -156,6 +153,7 @@ impl ReviewCommand {
             Self::ToggleCrowd => "A crowd, or one object".into(),
             Self::Split => "Split the annotation into its parts".into(),
             Self::Mark => "Mark the annotation to be merged, or not".into(),
+            Self::KeepMarked => "Mark the annotation to be merged".into(),
             Self::ClearMarks => "Take all marks away".into(),
             Self::Merge => "Merge the marked annotations with the selected one".into(),
             Self::SetNewClass(_) => "The class of new annotations".into(),
@@ -204,15 +202,16 @@ impl ReviewCommand {
                 is_here && is_writable && view.image.is_some()
             }
             Self::PredictHere => is_here && is_writable && selected.is_some(),
-            Self::Mark => is_here && is_writable && is_annotation,
+            Self::Mark | Self::KeepMarked => is_here && is_writable && is_annotation,
             Self::ClearMarks => is_here && !view.review.marked.is_empty(),
             Self::Merge => is_here && is_writable && to_merge(view).len() > 1,
             Self::Resize(_) => is_here && view.review.drawing.is_active(),
             Self::OpenAgain => is_here && doc.is_changed_outside(),
             Self::MakeQueue(QueueOf::Suspects) => {
-                is_here && is_writable && doc.analysis().is_some()
+                is_here && is_writable && review_queue::analysis(doc).is_some()
             }
-            Self::MakeQueue(QueueOf::View(_)) => is_here && is_writable,
+            // Of an empty gallery it is said that it is empty.
+            Self::MakeQueue(QueueOf::View(_) | QueueOf::Applied(_)) => is_here && is_writable,
             Self::MakeQueue(_) => is_here && is_writable && !view.gallery.is_empty(),
             // Enter and Backspace are a polygon's while one is being drawn.
             Self::NextInQueue | Self::Skip | Self::Back => {
@@ -229,8 +228,7 @@ impl ReviewCommand {
                 let is_undone = review.history_position() < review.history().len();
                 is_here && is_writable && (view.review.drawing.can_redo() || is_undone)
             }
-            // A chosen corner goes before its annotation.
-            Self::Delete if view.review.drawing.has_corner() => false,
+            Self::Delete if view.review.drawing.has_corners() => false,
             Self::Judge(Verdict::MissingObject) => is_here && is_writable && view.image.is_some(),
             Self::Judge(_) | Self::ClearVerdict | Self::FocusNote | Self::Delete => {
                 is_here && is_writable && selected.is_some()
@@ -275,194 +273,6 @@ pub fn selected(doc: &Document, view: &ViewState, shown: &Shown) -> Option<Judge
     }
 }
 
-/// Carries out a command that is enabled.
-pub fn carry_out(command: &ReviewCommand, target: &mut Target<'_>) {
-    match command {
-        ReviewCommand::Undo | ReviewCommand::Redo => walk(command, target),
-        ReviewCommand::Tool(tool) => take_tool(*tool, target),
-        ReviewCommand::Mark => toggle_mark(target.view),
-        ReviewCommand::ClearMarks => target.view.review.marked.clear(),
-        ReviewCommand::SetNewClass(id) => target.view.review.new_class = Some(*id),
-        ReviewCommand::PredictHere => predict_here(target),
-        ReviewCommand::PredictIn { image, id, bbox } => predict_in(*image, *id, *bbox, target),
-        ReviewCommand::Resize(step) => target.view.review.drawing.resize(*step),
-        ReviewCommand::Drawn { id, image, shape } => drawn(*id, *image, shape, target),
-        ReviewCommand::FocusNote => target.view.review.focus_note = true,
-        ReviewCommand::ToggleList => toggle_list(target),
-        ReviewCommand::MakeQueue(of) => review_queue::make(of, target),
-        ReviewCommand::NextInQueue => {
-            review_queue::step(target, |queue, said| queue.next(said).cloned());
-        }
-        ReviewCommand::Skip => review_queue::step(target, |queue, said| queue.skip(said).cloned()),
-        ReviewCommand::Back => review_queue::step(target, |queue, _| queue.back().cloned()),
-        ReviewCommand::OpenAgain => target.document.open_again(),
-        ReviewCommand::Settle(id, keep) => target.document.settle(*id, *keep),
-        ReviewCommand::Retry => target.document.retry_review(),
-        ReviewCommand::Export(format) => ask(Ask::Corrected(*format), target),
-        ReviewCommand::ExportAudit => ask(Ask::Audit, target),
-        ReviewCommand::FineTune => ask(Ask::CorrectedToTrain, target),
-        _ => edit(command, target),
-    }
-}
-
-/// Keeps notes and tags that are still in their fields, before `command` leads elsewhere.
-pub fn keep_typed(command: &Command, document: &mut Document, view: &mut ViewState) {
-    let is_typed = |command: &Command| {
-        use ReviewCommand::{SetNote, SetTags};
-        matches!(command, Command::Review(SetNote(..) | SetTags(..)))
-    };
-    if !is_typed(command) {
-        keep_all_typed(document, view);
-    }
-}
-
-/// Keeps notes and tags that are still in their fields.
-pub fn keep_all_typed(document: &mut Document, view: &mut ViewState) {
-    let typed = view.review.take_typed();
-    if document
-        .review()
-        .is_some_and(|review| !review.is_read_only())
-    {
-        for edit in typed {
-            document.edit(&edit);
-        }
-    }
-}
-
-fn ask(ask: Ask, target: &mut Target<'_>) {
-    target.shell.overlay = None;
-    target.shell.dialogs.ask(target.ctx, ask, target.document);
-}
-
-/// Undo and redo show what they changed.
-fn walk(command: &ReviewCommand, target: &mut Target<'_>) {
-    // What is begun is taken back before what is done.
-    let drawing = &mut target.view.review.drawing;
-    match command {
-        ReviewCommand::Undo if drawing.is_begun() => return drawing.undo(),
-        ReviewCommand::Redo if drawing.can_redo() => return drawing.redo(),
-        _ => {}
-    }
-    let (done, word) = match command {
-        ReviewCommand::Undo => (target.document.undo_edit(), "Undone"),
-        _ => (target.document.redo_edit(), "Done again"),
-    };
-    if let Some(applied) = done {
-        let text = format!("{word}: {}", applied.words);
-        target.shell.toasts.say(NoticeKind::Info, text, "");
-        show_image(&applied, target);
-    }
-}
-
-fn show_image(applied: &Applied, target: &mut Target<'_>) {
-    let review = target.document.review();
-    let image = review.and_then(|review| review.image_position(applied.image_id?));
-    if let Some(image) = image.filter(|image| target.view.image != Some(*image)) {
-        select_image(target, image);
-    }
-}
-
-/// Edits of what is selected.
-fn edit(command: &ReviewCommand, target: &mut Target<'_>) {
-    let selected = target.view.review.selected.clone();
-    let edit = match (command, &selected) {
-        (ReviewCommand::Judge(Verdict::MissingObject), None) => {
-            let image = target
-                .view
-                .image
-                .and_then(|image| target.document.image_id(image));
-            image.map(|id| Edit::Verdict {
-                target: Judged::Image(id),
-                verdict: Some(Verdict::MissingObject),
-            })
-        }
-        (ReviewCommand::SetNote(judged, note), _) => Some(Edit::Note {
-            target: judged.clone(),
-            note: note.clone(),
-        }),
-        (ReviewCommand::SetTags(judged, tags), _) => Some(Edit::Tags {
-            target: judged.clone(),
-            tags: tags.clone(),
-        }),
-        (ReviewCommand::Merge, _) => Some(Edit::Merge {
-            ids: to_merge(target.view),
-        }),
-        (_, None) => None,
-        (ReviewCommand::Judge(verdict), Some(judged)) => Some(Edit::Verdict {
-            target: judged.clone(),
-            verdict: Some(*verdict),
-        }),
-        (ReviewCommand::ClearVerdict, Some(judged)) => Some(Edit::Verdict {
-            target: judged.clone(),
-            verdict: None,
-        }),
-        (ReviewCommand::TakeOver, Some(Judged::Prediction(_))) => take_over(target),
-        (ReviewCommand::Delete, Some(judged @ Judged::Prediction(_))) => Some(Edit::Verdict {
-            target: judged.clone(),
-            verdict: Some(Verdict::Reject),
-        }),
-        (_, Some(Judged::Annotation(id))) => of_annotation(command, *id, target),
-        (_, Some(_)) => None,
-    };
-    let Some(edit) = edit else { return };
-    let Some(applied) = target.document.edit(&edit) else {
-        return;
-    };
-    match command {
-        ReviewCommand::Judge(_) => review_queue::go_on(target),
-        ReviewCommand::SetClass(id) => target.view.review.new_class = Some(*id),
-        ReviewCommand::NewClass(_) => {
-            target.view.review.new_class = applied.new_ids.first().copied()
-        }
-        ReviewCommand::Merge => {
-            let kept = target.view.review.marked.first().copied();
-            target.view.review.marked.clear();
-            target.view.review.wanted = kept.map(Judged::Annotation);
-        }
-        ReviewCommand::Delete => (target.view.instance, target.view.annotation) = (None, None),
-        ReviewCommand::TakeOver => {
-            target.view.review.wanted = applied
-                .new_ids
-                .first()
-                .map(|&id| Judged::Annotation(id.cast_unsigned()));
-        }
-        _ => {}
-    }
-}
-
-fn of_annotation(command: &ReviewCommand, id: u64, target: &Target<'_>) -> Option<Edit> {
-    let record = target.document.review()?.record(id)?;
-    Some(match command {
-        ReviewCommand::Delete => Edit::Delete { ids: vec![id] },
-        ReviewCommand::SetClass(category_id) => Edit::SetClass {
-            id,
-            category_id: *category_id,
-        },
-        ReviewCommand::NewClass(name) => {
-            let category_id = target.document.review()?.next_category();
-            Edit::Together {
-                words: String::new(),
-                edits: vec![
-                    Edit::AddCategory {
-                        name: name.clone(),
-                        id: Some(category_id),
-                    },
-                    Edit::SetClass { id, category_id },
-                ],
-            }
-        }
-        ReviewCommand::ToggleCrowd => Edit::SetCrowd {
-            id,
-            iscrowd: !record.is_crowd,
-        },
-        ReviewCommand::Split => Edit::Split {
-            id,
-            parts: Vec::new(),
-        },
-        _ => return None,
-    })
-}
-
 /// The annotations that a merge takes: the marked ones, then the selected one. The first keeps its id and class.
 pub fn to_merge(view: &ViewState) -> Vec<u64> {
     let mut ids = view.review.marked.clone();
@@ -474,143 +284,11 @@ pub fn to_merge(view: &ViewState) -> Vec<u64> {
     ids
 }
 
-fn toggle_mark(view: &mut ViewState) {
-    let Some(Judged::Annotation(id)) = view.review.selected else {
-        return;
-    };
-    let marked = &mut view.review.marked;
-    match marked.iter().position(|&it| it == id) {
-        Some(at) => drop(marked.remove(at)),
-        None => marked.push(id),
-    }
-}
-
 /// The class of a new annotation: the one that was chosen last, else the first.
 pub fn new_class(doc: &Document, view: &ViewState) -> Option<i64> {
     let ids = &doc.classes().category_ids;
     let chosen = view.review.new_class.filter(|id| ids.contains(id));
     chosen.or(ids.first().copied())
-}
-
-fn predict_here(target: &mut Target<'_>) {
-    let Some(shown) = Shown::of(target.ctx, target.document, target.view) else {
-        return;
-    };
-    let (id, shape) = match &target.view.review.selected {
-        Some(Judged::Annotation(id)) => {
-            let truth = shown.annotations();
-            let place = truth.and_then(|it| it.instances.iter().position(|of| of.id == *id));
-            (Some(*id), place.and_then(|at| truth?.shapes.get(at)))
-        }
-        Some(Judged::Prediction(_)) => {
-            let index = target.view.instance;
-            (None, index.and_then(|index| shown.listed().get(index)))
-        }
-        _ => return,
-    };
-    if let Some(bbox) = shape.map(|shape| shape.bbox) {
-        predict_in(shown.image, id, bbox, target);
-    }
-}
-
-fn predict_in(image: usize, id: Option<u64>, bbox: BoxXywh, target: &mut Target<'_>) {
-    if let Some(or_category) = new_class(target.document, target.view) {
-        target.document.ask_mask(BoxPrompt {
-            image,
-            bbox,
-            annotation: id,
-            or_category,
-        });
-    }
-}
-
-/// Drawing happens on annotations: they are shown.
-fn take_tool(tool: Tool, target: &mut Target<'_>) {
-    let view = &mut *target.view;
-    view.review.drawing.take(tool);
-    if view.review.drawing.is_active() && view.layers == Layers::Predictions {
-        view.layers = Layers::GroundTruth;
-        if matches!(view.review.selected, Some(Judged::Prediction(_))) {
-            view.instance = None;
-        }
-    }
-}
-
-/// A mask that was drawn. That polygons became runs is told: it is the one thing about them that cannot be taken for granted.
-fn drawn(id: Option<u64>, image: usize, shape: &Shape, target: &mut Target<'_>) {
-    let review = target.document.review();
-    let was_polygon = id.zip(review).is_some_and(|(id, review)| {
-        matches!(review.shape(id), Ok(Shape::Polygons(_))) && matches!(shape, Shape::Runs(_))
-    });
-    let edit = match id {
-        Some(id) => Edit::SetMask {
-            id,
-            segmentation: shape.clone(),
-        },
-        None => {
-            let image = target.document.image_id(image);
-            let category = new_class(target.document, target.view);
-            let Some((image_id, category_id)) = image.zip(category) else {
-                return;
-            };
-            Edit::Add {
-                image_id,
-                category_id,
-                segmentation: shape.clone(),
-                iscrowd: false,
-                origin: None,
-            }
-        }
-    };
-    let Some(applied) = target.document.edit(&edit) else {
-        target.view.review.drawing.forget();
-        return;
-    };
-    if was_polygon {
-        let text = "The polygons are a painted mask now: exports write its run lengths";
-        target.shell.toasts.say(NoticeKind::Info, text, "");
-    }
-    if id.is_none() {
-        let new = applied.new_ids.first();
-        target.view.review.wanted = new.map(|&id| Judged::Annotation(id.cast_unsigned()));
-    }
-}
-
-/// The selected prediction as a new annotation.
-fn take_over(target: &mut Target<'_>) -> Option<Edit> {
-    let shown = Shown::of(target.ctx, target.document, target.view)?;
-    let detection = shown
-        .detections
-        .as_ref()?
-        .get(target.view.instance?)?
-        .clone();
-    let image_id = target.document.image_id(shown.image)?;
-    let category_id = *target
-        .document
-        .classes()
-        .category_ids
-        .get(detection.label)?;
-    Some(Edit::Add {
-        image_id,
-        category_id,
-        segmentation: Shape::Runs(detection.mask.clone()),
-        iscrowd: false,
-        origin: Some(Origin {
-            source: target.document.prediction_source(),
-            score: detection.score,
-            mask_iou: detection.mask_iou,
-        }),
-    })
-}
-
-/// Annotations beside predictions are selected by their own field, so that the list follows the layers.
-fn toggle_list(target: &mut Target<'_>) {
-    let view = &mut *target.view;
-    view.layers = match view.layers {
-        Layers::GroundTruth => Layers::Predictions,
-        Layers::Predictions | Layers::Both => Layers::GroundTruth,
-    };
-    (view.instance, view.annotation) = (None, None);
 }
 
 /// What was said of what is selected.

@@ -8,8 +8,8 @@ use super::picked::{PickedInstance, PickedKind};
 use super::saved_views;
 use super::view::ViewState;
 use crate::document::eval::{Suspect, SuspectKind};
-use crate::document::evaluation::Analysis;
-use crate::document::filter::passing;
+use crate::document::evaluation::{Analysis, Side};
+use crate::document::filter::{passing_annotations, passing_predictions};
 use crate::document::review::{Opinion, Queue, ReviewSession, Target as Judged};
 use crate::document::{Document, NoticeKind};
 
@@ -120,12 +120,15 @@ fn annotations(document: &Document, view: &ViewState, review: &ReviewSession) ->
     let query = view.filter.query();
     let input = document.filter_input(view.rank_by, view.threshold);
     let picked = picked_annotations(document, view);
+    let new = review.new_annotations();
     let of_image = |&image: &usize| {
-        let there = review.annotation_ids(image);
+        let mut there = review.annotation_ids_of_file(image);
+        there.extend(new.get(&image).into_iter().flatten());
         if !query.asks_instances() && picked.is_none() {
             return there;
         }
-        let passing: HashSet<u64> = passing(query, &input, image).1.into_iter().collect();
+        let passing = passing_annotations(query, &input, image);
+        let passing: HashSet<u64> = passing.into_iter().collect();
         let is_picked = |id: &u64| picked.as_ref().is_none_or(|picked| picked.contains(id));
         let kept = there.into_iter();
         kept.filter(|id| passing.contains(id) && is_picked(id))
@@ -142,7 +145,7 @@ fn picked_annotations(document: &Document, view: &ViewState) -> Option<HashSet<u
     if !picked.instances().iter().any(is_annotation) {
         return None;
     }
-    let input = &document.analysis()?.evaluation.base.input;
+    let input = &analysis(document)?.evaluation.base.input;
     let is_picked = |truth: &&crate::document::eval::Truth| {
         let image = input.images.get(truth.image as usize);
         image.is_some_and(|image| {
@@ -180,7 +183,7 @@ fn predictions(document: &Document, view: &ViewState) -> Vec<Judged> {
         let Some(detections) = detections.and_then(|image| image.detections()) else {
             continue;
         };
-        let kept = passing(query, &input, image).0.into_iter();
+        let kept = passing_predictions(query, &input, image).into_iter();
         let kept = kept.filter(|&index| is_picked(image, index));
         items.extend(
             kept.filter_map(|index| document.prediction_target(image, detections.get(index)?)),
@@ -189,13 +192,21 @@ fn predictions(document: &Document, view: &ViewState) -> Vec<Judged> {
     items
 }
 
+/// The analysis, where it is one of the predictions that are open now.
+pub fn analysis(document: &Document) -> Option<&Analysis> {
+    let is_at_work = document.progress().is_some()
+        || document.evaluation_progress(Side::A).is_some()
+        || document.analysis_progress().is_some();
+    document.analysis().filter(|_| !is_at_work)
+}
+
 /// What is suspected, and why.
 fn suspects(
     document: &Document,
     view: &ViewState,
     review: &ReviewSession,
 ) -> (Vec<Judged>, Vec<String>) {
-    let Some(analysis) = document.analysis() else {
+    let Some(analysis) = analysis(document) else {
         return Default::default();
     };
     let shown: HashSet<usize> = view.gallery.iter().copied().collect();
@@ -281,6 +292,9 @@ pub fn show(judged: Judged, target: &mut Target<'_>) {
     let image = image_id.and_then(|id| review.and_then(|review| review.image_position(id)));
     if let Some(image) = image {
         select_image(target, image);
+        // Until it is here nothing else is judged in its place.
+        (target.view.instance, target.view.annotation) = (None, None);
+        target.view.review.selected = None;
         target.view.review.wanted = Some(judged);
     }
 }

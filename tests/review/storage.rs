@@ -82,7 +82,7 @@ fn edits_follow_a_changed_file() {
     let painted = Shape::Runs(disk(9.0, 9.0, 3.0));
     let new = review.apply(&add(3, painted.clone())).unwrap().new_ids;
     assert_eq!(new, [13]);
-    assert!(!review.is_set_changed());
+    assert!(review.set().check_unchanged().is_ok());
 
     // Another program: 5 gets another class, 12 goes, 13 is new; 0 and 9 stay, written with other space.
     let mut set = set_json();
@@ -93,7 +93,7 @@ fn edits_follow_a_changed_file() {
     list.remove(3);
     list.push(fresh);
     std::fs::write(&home.json, set.to_string()).unwrap();
-    assert!(review.is_set_changed());
+    assert!(review.set().check_unchanged().is_err());
     let refused = review.apply(&Edit::Delete { ids: vec![0] });
     assert!(refused.is_ok(), "its record is known already: {refused:?}");
     review.undo().unwrap();
@@ -187,7 +187,7 @@ fn queues_and_the_trail_survive() {
     assert_eq!(review.queues()["suspects"], queue);
     assert_eq!(review.history().len(), 1, "the other branch is gone");
     let mut csv = Vec::new();
-    review.write_audit(&mut csv).unwrap();
+    review.audit().write(&mut csv).unwrap();
     let csv = String::from_utf8(csv).unwrap();
     let rows: Vec<&str> = csv.lines().collect();
     assert_eq!(rows.len(), 6, "{csv}");

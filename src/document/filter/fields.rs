@@ -297,11 +297,10 @@ pub(super) fn shows(
     })
 }
 
-/// The instances of an image that pass: places of predictions at or above the threshold, ids of annotations as the file has
-/// them. All of them where the query asks for none.
-pub fn passing(query: &Query, input: &FilterInput<'_>, index: usize) -> (Vec<usize>, Vec<u64>) {
+/// Places of the predictions of an image that pass, at or above the threshold; all those where the query asks for no instances.
+pub fn passing_predictions(query: &Query, input: &FilterInput<'_>, index: usize) -> Vec<usize> {
     let Some(entry) = input.images.get(index) else {
-        return Default::default();
+        return Vec::new();
     };
     let image = OfImage {
         index,
@@ -310,28 +309,38 @@ pub fn passing(query: &Query, input: &FilterInput<'_>, index: usize) -> (Vec<usi
     };
     let asks = query.asks_instances();
     let detections = entry.detections().into_iter().flat_map(|all| all.iter());
-    let predictions = detections.enumerate().filter(|(index, detection)| {
+    let passes = |&(index, detection): &(usize, &Detection)| {
         let fields = OfPrediction {
             image: &image,
-            index: *index,
+            index,
             detection,
         };
         input.rank_by.admits(detection, input.threshold) && (!asks || query.matches(&fields))
-    });
-    let truth = input.truth.map(|truth| truth.annotations(index));
-    let annotations = truth.iter().flatten().enumerate();
-    let annotations = annotations.filter(|(index, annotation)| {
-        let fields = OfAnnotation {
+    };
+    let kept = detections.enumerate().filter(passes);
+    kept.map(|(index, _)| index).collect()
+}
+
+/// Ids of the annotations of an image that pass, as the file has them.
+pub fn passing_annotations(query: &Query, input: &FilterInput<'_>, index: usize) -> Vec<u64> {
+    let (Some(entry), Some(truth)) = (input.images.get(index), input.truth) else {
+        return Vec::new();
+    };
+    let image = OfImage {
+        index,
+        entry,
+        input,
+    };
+    let annotations = truth.annotations(index);
+    let passes = |&(index, annotation): &(usize, &AnnotationFields)| {
+        query.matches(&OfAnnotation {
             image: &image,
-            index: *index,
+            index,
             annotation,
-        };
-        !asks || query.matches(&fields)
-    });
-    (
-        predictions.map(|(index, _)| index).collect(),
-        annotations.map(|(_, annotation)| annotation.id).collect(),
-    )
+        })
+    };
+    let kept = annotations.iter().enumerate().filter(passes);
+    kept.map(|(_, annotation)| annotation.id).collect()
 }
 
 /// How many of these predictions of an image pass.

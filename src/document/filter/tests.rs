@@ -77,6 +77,7 @@ impl GroundTruth for Truth {
 
     fn annotations(&self, image: usize) -> Vec<AnnotationFields> {
         vec![AnnotationFields {
+            id: 1,
             label: 1,
             bbox: BoxXywh::new(0.0, 0.0, 4.0, 4.0),
             area: 1000.0 * image as f64,

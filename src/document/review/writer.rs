@@ -130,6 +130,22 @@ impl Writer {
         Ok(())
     }
 
+    /// Waits until `number` is on disk, at most so long, and not for a disk that refuses. Whether it is.
+    pub fn wait_briefly(&self, number: u64, at_most: Duration) -> bool {
+        let (state, changed) = &*self.shared;
+        let begin = Instant::now();
+        let mut state = lock(state);
+        while state.saved < number && state.failure.is_none() {
+            let left = at_most.saturating_sub(begin.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            let waited = changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.saved >= number
+    }
+
     pub fn limit_pages(&self, pages: u32) {
         lock(&self.shared.0).page_limit = pages;
     }

@@ -333,7 +333,7 @@ fn react(
     } else if response.clicked_empty || (response.clicked.is_some() && drawn.is_listed) {
         // With Shift the one before stays marked.
         if view.workspace == Workspace::Review && ui.input(|input| input.modifiers.shift) {
-            out.push(Command::Review(ReviewCommand::Mark));
+            out.push(Command::Review(ReviewCommand::KeepMarked));
         }
         out.push(Command::SelectInstance(response.clicked));
     }

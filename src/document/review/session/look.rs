@@ -44,6 +44,15 @@ impl ReviewSession {
         }
     }
 
+    /// Waits until everything is on disk, at most so long: a frame that follows an edit may ask for a few milliseconds. Whether
+    /// it is.
+    pub fn wait_briefly(&self, at_most: Duration) -> bool {
+        match &self.store {
+            Store::Database { writer, .. } => writer.wait_briefly(self.asked(), at_most),
+            Store::Memory | Store::ReadOnly(_) => true,
+        }
+    }
+
     /// Ends the review when everything is on disk.
     ///
     /// # Errors
@@ -77,12 +86,6 @@ impl ReviewSession {
     /// The set.
     pub fn set(&self) -> &Arc<Dataset> {
         self.places.set()
-    }
-
-    /// Whether another program has changed the set's file since it was opened: open it again, and a new session over it; the
-    /// edits come along. Cheap enough for every second.
-    pub fn is_set_changed(&self) -> bool {
-        self.places.set().check_unchanged().is_err()
     }
 
     /// The entries of the history; those from `history_position` on can be redone.
@@ -209,14 +212,6 @@ impl ReviewSession {
             count => Err(ReviewError::Conflicts(count)),
         }
     }
-
-    /// The audit trail as CSV.
-    ///
-    /// # Errors
-    /// The output cannot be written.
-    pub fn write_audit(&self, out: &mut dyn std::io::Write) -> std::io::Result<()> {
-        self.audit().write(out)
-    }
 }
 
 impl ReviewSession {
@@ -237,16 +232,29 @@ impl ReviewSession {
 
     /// Ids of the annotations of an image by position, the file's in its order, then new ones. No file is read.
     pub fn annotation_ids(&self, image: usize) -> Vec<u64> {
-        let edited = &self.corrections().annotations;
-        let image_id = self.set().images().get(image).map(|image| image.id);
-        let of_file = self.set().heads_of(image).map(|head| head.id);
-        let mut ids: Vec<u64> = of_file.filter(|id| edited.get(id) != Some(&None)).collect();
-        let new = edited.iter().filter(|(_, record)| {
-            let record = record.as_ref();
-            record.is_some_and(|record| record.is_new && Some(record.image_id) == image_id)
-        });
-        ids.extend(new.map(|(&id, _)| id));
+        let mut ids = self.annotation_ids_of_file(image);
+        ids.extend(self.new_annotations().get(&image).into_iter().flatten());
         ids
+    }
+
+    /// Those of them that the file has.
+    pub fn annotation_ids_of_file(&self, image: usize) -> Vec<u64> {
+        let edited = &self.corrections().annotations;
+        let of_file = self.set().heads_of(image).map(|head| head.id);
+        of_file.filter(|id| edited.get(id) != Some(&None)).collect()
+    }
+
+    /// Ids of new annotations, by position of their image.
+    pub fn new_annotations(&self) -> BTreeMap<usize, Vec<u64>> {
+        let mut new: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
+        for (&id, record) in &self.corrections().annotations {
+            let record = record.as_ref().filter(|record| record.is_new);
+            let image = record.and_then(|record| self.image_position(record.image_id));
+            if let Some(image) = image {
+                new.entry(image).or_default().push(id);
+            }
+        }
+        new
     }
 
     /// Position in the set of an image by id.

@@ -11,6 +11,7 @@ use super::canvas_area;
 use super::inspector;
 use crate::document::review::{Edit, Keep, Queue, QueueProgress, ReviewSession, Target};
 use crate::document::{Document, ReviewState, TruthState};
+use crate::structures::Detection;
 use crate::ui::command::{Command, CommandQueue};
 use crate::ui::loader::Loader;
 use crate::ui::review_command::{self, ReviewCommand};
@@ -176,16 +177,24 @@ fn select(wanted: &Target, doc: &Document, view: &mut ViewState, shown: &Shown) 
             true
         }
         Target::Prediction(_) => {
-            let Some(detections) = &shown.detections else {
+            let of_image = doc.images().get(shown.image);
+            let Some(detections) = of_image.and_then(|image| image.detections()) else {
                 return false;
             };
-            let is_it = |index: &usize| {
-                let target = detections
-                    .get(*index)
-                    .and_then(|it| doc.prediction_target(shown.image, it));
-                target.as_ref() == Some(wanted)
-            };
-            (view.instance, view.annotation) = (shown.order.iter().copied().find(is_it), None);
+            if shown.detections.is_none() {
+                view.layers = Layers::Both; // the next frame lists predictions
+                return false;
+            }
+            let is_it =
+                |it: &Detection| doc.prediction_target(shown.image, it).as_ref() == Some(wanted);
+            let found = detections.iter().position(is_it);
+            if let Some(index) = found.filter(|index| !shown.order.contains(index)) {
+                // What was asked for is shown, below the threshold too.
+                let value = view.rank_by.of(&detections[index]).unwrap_or(0.0);
+                view.threshold = (value * 20.0).floor().clamp(0.0, 20.0) / 20.0;
+                return false;
+            }
+            (view.instance, view.annotation) = (found, None);
             true
         }
     }

@@ -305,7 +305,8 @@ fn note(
     out: &mut CommandQueue,
 ) {
     let kept = review_command::opinion(doc, view).note;
-    let mut text = typed(view.review.note.take(), selected, &kept);
+    let (mut text, of_another) = typed(view.review.note.take(), selected, &kept);
+    out.extend(of_another.map(|(of, text)| Command::Review(ReviewCommand::SetNote(of, text))));
     let field = TextEdit::multiline(&mut text)
         .hint_text("Note")
         .desired_rows(2)
@@ -331,7 +332,10 @@ fn tags(
     out: &mut CommandQueue,
 ) {
     let kept = review_command::opinion(doc, view).tags.join(", ");
-    let mut text = typed(view.review.tags.take(), selected, &kept);
+    let (mut text, of_another) = typed(view.review.tags.take(), selected, &kept);
+    out.extend(
+        of_another.map(|(of, text)| Command::Review(ReviewCommand::SetTags(of, tags_of(&text)))),
+    );
     let field = TextEdit::singleline(&mut text)
         .hint_text("Tags, with commas")
         .desired_width(f32::INFINITY);
@@ -354,10 +358,14 @@ pub(super) fn tags_of(text: &str) -> Vec<String> {
     tags.filter(|tag| !tag.is_empty()).collect()
 }
 
-/// What is being typed for this instance; what is kept where nothing is.
-fn typed(typing: Option<(Target, String)>, selected: &Target, kept: &str) -> String {
+/// What is being typed for this instance, what is kept where nothing is; and what was typed for another one, to be kept.
+fn typed(
+    typing: Option<(Target, String)>,
+    selected: &Target,
+    kept: &str,
+) -> (String, Option<(Target, String)>) {
     match typing {
-        Some((of, text)) if of == *selected => text,
-        _ => kept.to_owned(),
+        Some((of, text)) if of == *selected => (text, None),
+        other => (kept.to_owned(), other),
     }
 }

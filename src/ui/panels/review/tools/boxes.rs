@@ -5,7 +5,7 @@ use egui::CursorIcon;
 use super::{Drawing, Easel, REACH, box_corners, preview_shape};
 use crate::document::Document;
 use crate::document::review::Shape;
-use crate::structures::{BoxXywh, Size};
+use crate::structures::BoxXywh;
 use crate::ui::command::{Command, CommandQueue};
 use crate::ui::review_command::ReviewCommand;
 
@@ -72,13 +72,18 @@ pub(super) struct BoxDrag {
     to: BoxXywh,
     /// What the box is around; none of a new box.
     shape: Option<Shape>,
+    /// The pointer has left the place of the press: a click moves nothing.
+    has_moved: bool,
+    /// The box that was previewed last.
+    previewed: Option<BoxXywh>,
 }
 
 impl BoxDrag {
     fn new(easel: &Easel<'_>, grip: Grip, around: Option<(BoxXywh, Shape)>) -> Option<Self> {
         let (from, shape) = around.unzip();
-        let start = pointer(easel, grip)?;
-        let from = from.unwrap_or(BoxXywh::new(start.0, start.1, 0.0, 0.0));
+        let start = easel.at()?;
+        let corner = easel.snapped()?;
+        let from = from.unwrap_or(BoxXywh::new(corner.0, corner.1, 0.0, 0.0));
         Some(Self {
             id: easel.id,
             image: easel.shown.image,
@@ -87,41 +92,40 @@ impl BoxDrag {
             from,
             to: from,
             shape,
+            has_moved: false,
+            previewed: None,
         })
     }
 
-    /// The box that the pointer leads to; it stays inside the image.
-    fn renew(&mut self, to: (f64, f64), size: Size) {
-        let axis = |from: (f64, f64), grip: i8, start: f64, to: f64, side: usize| {
-            let (low, high) = (from.0, from.0 + from.1);
-            if self.grip == Grip::INSIDE {
-                // Whole pixels, so that painted masks lose nothing on the way.
-                let room = (side as f64 - from.1).max(0.0);
-                return ((low + (to - start).round()).clamp(0.0, room), from.1);
+    /// The box that the pointer leads to. What is inside the image stays there.
+    fn renew(&mut self, easel: &Easel<'_>) {
+        let Some(at) = easel.at() else { return };
+        self.has_moved |= easel.ui.input(|i| i.pointer.is_decidedly_dragging());
+        if !self.has_moved {
+            return;
+        }
+        let (from, size) = (self.from, easel.size);
+        let (dx, dy) = (at.0 - self.start.0, at.1 - self.start.1);
+        self.to = if self.grip == Grip::INSIDE {
+            BoxXywh {
+                x: shifted(from.x, from.width, dx, size.width),
+                y: shifted(from.y, from.height, dy, size.height),
+                ..from
             }
-            let (a, b) = match grip {
-                -1 => (to, high),
-                1 => (low, to),
-                _ => (low, high),
+        } else {
+            let (x, y) = match &self.shape {
+                None => at,
+                // The side follows the pointer from where it was, not from where it was taken.
+                Some(_) => {
+                    let (x, y) = self.grip.at(from);
+                    (x + dx, y + dy)
+                }
             };
-            (a.min(b), (a - b).abs())
+            let (x, y) = easel.snapped_to_border((x, y));
+            let (x, width) = stretched(from.x, from.width, self.grip.across, x);
+            let (y, height) = stretched(from.y, from.height, self.grip.down, y);
+            BoxXywh::new(x, y, width, height)
         };
-        let (start, from) = (self.start, self.from);
-        let x = axis(
-            (from.x, from.width),
-            self.grip.across,
-            start.0,
-            to.0,
-            size.width,
-        );
-        let y = axis(
-            (from.y, from.height),
-            self.grip.down,
-            start.1,
-            to.1,
-            size.height,
-        );
-        self.to = BoxXywh::new(x.0, y.0, x.1, y.1);
     }
 
     fn is_large_enough(&self) -> bool {
@@ -143,12 +147,22 @@ impl BoxDrag {
     }
 }
 
-/// A side goes to the border where the pointer is near it; a box that moves stays as far from it as it is.
-fn pointer(easel: &Easel<'_>, grip: Grip) -> Option<(f64, f64)> {
-    match grip {
-        Grip::INSIDE => easel.at(),
-        _ => easel.snapped(),
-    }
+/// A side's start after a move by whole pixels, so that painted masks lose nothing on the way.
+fn shifted(low: f64, length: f64, by: f64, side: usize) -> f64 {
+    let room = (side as f64 - length).max(0.0);
+    // A box that sticks out already is not pulled in.
+    (low + by.round()).clamp(low.min(0.0), low.max(room))
+}
+
+/// Start and length of a side whose one end goes to `to`.
+fn stretched(low: f64, length: f64, grip: i8, to: f64) -> (f64, f64) {
+    let high = low + length;
+    let (a, b) = match grip {
+        -1 => (to, high),
+        1 => (low, to),
+        _ => return (low, length),
+    };
+    (a.min(b), (a - b).abs())
 }
 
 /// Begins what `begin` says, follows the pointer, and gives the box when it is let go.
@@ -158,17 +172,17 @@ fn dragged(
     begin: impl FnOnce() -> Option<BoxDrag>,
 ) -> Option<BoxDrag> {
     let is_other = |drag: &BoxDrag| drag.image != easel.shown.image || drag.id != easel.id;
-    drawing.drag.take_if(|drag| is_other(drag));
+    if drawing.drag.take_if(|drag| is_other(drag)).is_some() {
+        drawing.preview = None;
+    }
     if easel.is_down && easel.ui.input(|input| input.pointer.primary_pressed()) {
         drawing.drag = begin();
     }
     if !easel.is_down {
         return drawing.drag.take();
     }
-    if let Some(drag) = &mut drawing.drag
-        && let Some(to) = pointer(easel, drag.grip)
-    {
-        drag.renew(to, easel.size);
+    if let Some(drag) = &mut drawing.drag {
+        drag.renew(easel);
         easel.ui.request_repaint();
     }
     None
@@ -200,12 +214,11 @@ pub(super) fn stretch(
     });
     if let Some(done) = done {
         finish(&done, drawing, out);
-    } else if let Some(drag) = &drawing.drag {
-        let (id, to) = (drag.id, drag.to);
-        let shape = drag.moved();
-        easel.rectangle(to);
-        if let Some(shape) = shape {
-            drawing.preview = preview_shape(doc, easel, id, &shape);
+    } else if let Some(drag) = &mut drawing.drag {
+        easel.rectangle(drag.to);
+        if drag.previewed.replace(drag.to) != Some(drag.to) {
+            let (id, shape) = (drag.id, drag.moved());
+            drawing.preview = shape.and_then(|shape| preview_shape(doc, easel, id, &shape));
         }
     } else if let Some(bbox) = bbox {
         easel.rectangle(bbox);

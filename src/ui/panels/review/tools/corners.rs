@@ -12,9 +12,6 @@ use crate::ui::review_command::ReviewCommand;
 
 /// So near an edge, in points, a press makes a corner on it.
 const EDGE: f32 = 6.0;
-/// A polygon of more corners is not filled while one of them moves: that would take longer than a frame.
-const FILLED: usize = 5_000;
-
 /// A corner: part, place in the part.
 type Place = (usize, usize);
 
@@ -38,8 +35,8 @@ struct Of {
 }
 
 impl Corners {
-    pub fn is_chosen(&self) -> bool {
-        self.chosen.is_some()
+    pub fn are_there(&self) -> bool {
+        !self.parts.is_empty()
     }
 
     pub fn is_painted(&self) -> bool {
@@ -51,15 +48,16 @@ impl Corners {
     }
 
     /// Brings them into step with the document, unless one is in hand.
-    fn renew(&mut self, easel: &Easel<'_>, doc: &Document) {
+    /// Whether what was in hand is another's now.
+    fn renew(&mut self, easel: &Easel<'_>, doc: &Document) -> bool {
         let (Some(id), Some(truth)) = (easel.id, easel.shown.annotations()) else {
-            *self = Self::default();
-            return;
+            return std::mem::take(self).is_held;
         };
         let is_known = |of: &Of| of.id == id && (self.is_held || Arc::ptr_eq(&of.truth, truth));
         if self.of.as_ref().is_some_and(is_known) {
-            return;
+            return false;
         }
+        let was_held = self.is_held;
         let shape = doc.review().and_then(|review| review.shape(id).ok());
         let parts = match &shape {
             Some(Shape::Polygons(parts)) => parts.iter().map(|part| points(part)).collect(),
@@ -77,15 +75,12 @@ impl Corners {
             parts,
             ..Self::default()
         };
+        was_held
     }
 
     fn shape(&self) -> Shape {
         let part = |part: &Vec<(f64, f64)>| part.iter().flat_map(|&(x, y)| [x, y]).collect();
         Shape::Polygons(self.parts.iter().map(part).collect())
-    }
-
-    fn count(&self) -> usize {
-        self.parts.iter().map(Vec::len).sum()
     }
 
     fn get_mut(&mut self, (part, at): Place) -> Option<&mut (f64, f64)> {
@@ -127,6 +122,7 @@ impl Corners {
         let Some((part, at)) = self.chosen.take() else {
             return;
         };
+        self.is_held = false;
         let Some(corners) = self.parts.get_mut(part) else {
             return;
         };
@@ -163,7 +159,9 @@ pub(super) fn edit(
     out: &mut CommandQueue,
 ) {
     let corners = &mut drawing.corners;
-    corners.renew(easel, doc);
+    if corners.renew(easel, doc) {
+        drawing.preview = None;
+    }
     if corners.is_painted {
         easel.cursor(CursorIcon::NotAllowed);
     }
@@ -200,9 +198,7 @@ pub(super) fn edit(
         {
             *corner = to;
             corners.has_moved = true;
-            if corners.count() <= FILLED {
-                drawing.preview = preview_shape(doc, easel, id, &drawing.corners.shape());
-            }
+            drawing.preview = preview_shape(doc, easel, id, &drawing.corners.shape());
         }
         easel.cursor(CursorIcon::Grabbing);
     } else if corners.is_held {

@@ -157,9 +157,9 @@ impl Drawing {
         self.preview = None;
     }
 
-    /// Whether a corner of a polygon is chosen: Delete takes it away, not the annotation.
-    pub fn has_corner(&self) -> bool {
-        self.tool == Tool::Corners && self.corners.is_chosen()
+    /// Whether Delete is for corners of a polygon, not for the annotation.
+    pub fn has_corners(&self) -> bool {
+        self.tool == Tool::Corners && self.corners.are_there()
     }
 
     /// Whether the annotation in hand has no polygons.
@@ -185,6 +185,11 @@ impl Drawing {
         if !self.polygon.undo() {
             self.forget();
         }
+    }
+
+    /// Corners that were taken back are forgotten: something before them was.
+    pub fn forget_redo(&mut self) {
+        self.polygon.forget_redo();
     }
 
     /// Sets a corner again that was taken back.
@@ -227,8 +232,12 @@ impl Easel<'_> {
 
     /// The same, in the image and drawn to its border.
     fn snapped(&self) -> Option<(f64, f64)> {
+        Some(self.snapped_to_border(self.at()?))
+    }
+
+    fn snapped_to_border(&self, at: (f64, f64)) -> (f64, f64) {
         let distance = f64::from(SNAP / self.frame.points_per_pixel());
-        Some(snapped_to_border(self.at()?, self.size, distance))
+        snapped_to_border(at, self.size, distance)
     }
 
     /// A position in the image on the screen.
@@ -397,12 +406,20 @@ fn previewed(doc: &Document, easel: &Easel<'_>, id: Option<u64>, mask: Rle) -> O
     })
 }
 
-/// The mask that a shape would have, as a preview.
+/// A polygon of more corners is not filled while it moves: that would take longer than a frame.
+const FILLED: usize = 5_000;
+
+/// The mask that a shape would have, as a preview; none of one that takes too long.
 fn preview_shape(
     doc: &Document,
     easel: &Easel<'_>,
     id: Option<u64>,
     shape: &Shape,
 ) -> Option<Preview> {
+    if let Shape::Polygons(parts) = shape
+        && parts.iter().map(Vec::len).sum::<usize>() > 2 * FILLED
+    {
+        return None;
+    }
     previewed(doc, easel, id, shape.mask(easel.size).ok()?)
 }

@@ -30,6 +30,10 @@ impl Polygon {
         !self.taken_back.is_empty()
     }
 
+    pub fn forget_redo(&mut self) {
+        self.taken_back.clear();
+    }
+
     pub fn clear(&mut self) {
         self.corners.clear();
         self.taken_back.clear();

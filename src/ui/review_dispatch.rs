@@ -1,0 +1,334 @@
+//! Carrying out what a reviewer does; `dispatch` hands it on.
+
+use super::command::Command;
+use super::dialogs::Ask;
+use super::dispatch::{Target, select_image};
+use super::panels::review::tools::Tool;
+use super::review_command::{ReviewCommand, new_class, to_merge};
+use super::review_queue;
+use super::shown::Shown;
+use super::view::{Layers, ViewState};
+use crate::document::review::{Applied, Edit, Origin, Shape, Target as Judged, Verdict};
+use crate::document::{BoxPrompt, Document, NoticeKind};
+use crate::structures::BoxXywh;
+
+/// Carries out a command that is enabled.
+pub fn carry_out(command: &ReviewCommand, target: &mut Target<'_>) {
+    match command {
+        ReviewCommand::Undo | ReviewCommand::Redo => walk(command, target),
+        ReviewCommand::Tool(tool) => take_tool(*tool, target),
+        ReviewCommand::Mark => toggle_mark(target.view),
+        ReviewCommand::KeepMarked => target.view.review.marked = to_merge(target.view),
+        ReviewCommand::ClearMarks => target.view.review.marked.clear(),
+        ReviewCommand::SetNewClass(id) => target.view.review.new_class = Some(*id),
+        ReviewCommand::PredictHere => predict_here(target),
+        ReviewCommand::PredictIn { image, id, bbox } => predict_in(*image, *id, *bbox, target),
+        ReviewCommand::Resize(step) => target.view.review.drawing.resize(*step),
+        ReviewCommand::Drawn { id, image, shape } => drawn(*id, *image, shape, target),
+        ReviewCommand::FocusNote => target.view.review.focus_note = true,
+        ReviewCommand::ToggleList => toggle_list(target),
+        ReviewCommand::MakeQueue(of) => review_queue::make(of, target),
+        ReviewCommand::NextInQueue => {
+            review_queue::step(target, |queue, said| queue.next(said).cloned());
+        }
+        ReviewCommand::Skip => review_queue::step(target, |queue, said| queue.skip(said).cloned()),
+        ReviewCommand::Back => review_queue::step(target, |queue, _| queue.back().cloned()),
+        ReviewCommand::OpenAgain => target.document.open_again(),
+        ReviewCommand::Settle(id, keep) => target.document.settle(*id, *keep),
+        ReviewCommand::Retry => target.document.retry_review(),
+        ReviewCommand::Export(format) => ask(Ask::Corrected(*format), target),
+        ReviewCommand::ExportAudit => ask(Ask::Audit, target),
+        ReviewCommand::FineTune => ask(Ask::CorrectedToTrain, target),
+        _ => edit(command, target),
+    }
+}
+
+/// Keeps notes and tags that are still in their fields, before `command` leads elsewhere.
+pub fn keep_typed(command: &Command, document: &mut Document, view: &mut ViewState) {
+    let is_typed = |command: &Command| {
+        use ReviewCommand::{SetNote, SetTags};
+        matches!(command, Command::Review(SetNote(..) | SetTags(..)))
+    };
+    if !is_typed(command) {
+        keep_all_typed(document, view);
+    }
+}
+
+/// Keeps notes and tags that are still in their fields.
+pub fn keep_all_typed(document: &mut Document, view: &mut ViewState) {
+    let is_writable = |document: &Document| {
+        let review = document.review();
+        review.is_some_and(|review| !review.is_read_only())
+    };
+    if is_writable(document) {
+        for edit in view.review.take_typed() {
+            document.edit(&edit);
+        }
+    }
+}
+
+fn ask(ask: Ask, target: &mut Target<'_>) {
+    target.shell.overlay = None;
+    target.shell.dialogs.ask(target.ctx, ask, target.document);
+}
+
+/// Undo and redo show what they changed.
+fn walk(command: &ReviewCommand, target: &mut Target<'_>) {
+    // What is begun is taken back before what is done.
+    let drawing = &mut target.view.review.drawing;
+    match command {
+        ReviewCommand::Undo if drawing.is_begun() => return drawing.undo(),
+        ReviewCommand::Redo if drawing.can_redo() => return drawing.redo(),
+        _ => drawing.forget_redo(),
+    }
+    let (done, word) = match command {
+        ReviewCommand::Undo => (target.document.undo_edit(), "Undone"),
+        _ => (target.document.redo_edit(), "Done again"),
+    };
+    if let Some(applied) = done {
+        let text = format!("{word}: {}", applied.words);
+        target.shell.toasts.say(NoticeKind::Info, text, "");
+        show_image(&applied, target);
+    }
+}
+
+fn show_image(applied: &Applied, target: &mut Target<'_>) {
+    let review = target.document.review();
+    let image = review.and_then(|review| review.image_position(applied.image_id?));
+    if let Some(image) = image.filter(|image| target.view.image != Some(*image)) {
+        select_image(target, image);
+    }
+}
+
+/// Edits of what is selected.
+fn edit(command: &ReviewCommand, target: &mut Target<'_>) {
+    let selected = target.view.review.selected.clone();
+    let edit = match (command, &selected) {
+        (ReviewCommand::Judge(Verdict::MissingObject), None) => {
+            let image = target
+                .view
+                .image
+                .and_then(|image| target.document.image_id(image));
+            image.map(|id| Edit::Verdict {
+                target: Judged::Image(id),
+                verdict: Some(Verdict::MissingObject),
+            })
+        }
+        (ReviewCommand::SetNote(judged, note), _) => Some(Edit::Note {
+            target: judged.clone(),
+            note: note.clone(),
+        }),
+        (ReviewCommand::SetTags(judged, tags), _) => Some(Edit::Tags {
+            target: judged.clone(),
+            tags: tags.clone(),
+        }),
+        (ReviewCommand::Merge, _) => Some(Edit::Merge {
+            ids: to_merge(target.view),
+        }),
+        (_, None) => None,
+        (ReviewCommand::Judge(verdict), Some(judged)) => Some(Edit::Verdict {
+            target: judged.clone(),
+            verdict: Some(*verdict),
+        }),
+        (ReviewCommand::ClearVerdict, Some(judged)) => Some(Edit::Verdict {
+            target: judged.clone(),
+            verdict: None,
+        }),
+        (ReviewCommand::TakeOver, Some(Judged::Prediction(_))) => take_over(target),
+        (ReviewCommand::Delete, Some(judged @ Judged::Prediction(_))) => Some(Edit::Verdict {
+            target: judged.clone(),
+            verdict: Some(Verdict::Reject),
+        }),
+        (_, Some(Judged::Annotation(id))) => of_annotation(command, *id, target),
+        (_, Some(_)) => None,
+    };
+    let Some(edit) = edit else { return };
+    let Some(applied) = target.document.edit(&edit) else {
+        return;
+    };
+    match command {
+        ReviewCommand::Judge(_) => review_queue::go_on(target),
+        ReviewCommand::SetClass(id) => target.view.review.new_class = Some(*id),
+        ReviewCommand::NewClass(_) => {
+            target.view.review.new_class = applied.new_ids.first().copied()
+        }
+        ReviewCommand::Merge => {
+            let kept = target.view.review.marked.first().copied();
+            target.view.review.marked.clear();
+            target.view.review.wanted = kept.map(Judged::Annotation);
+        }
+        ReviewCommand::Delete => (target.view.instance, target.view.annotation) = (None, None),
+        ReviewCommand::TakeOver => {
+            target.view.review.wanted = applied
+                .new_ids
+                .first()
+                .map(|&id| Judged::Annotation(id.cast_unsigned()));
+        }
+        _ => {}
+    }
+}
+
+fn of_annotation(command: &ReviewCommand, id: u64, target: &Target<'_>) -> Option<Edit> {
+    let record = target.document.review()?.record(id)?;
+    Some(match command {
+        ReviewCommand::Delete => Edit::Delete { ids: vec![id] },
+        ReviewCommand::SetClass(category_id) => Edit::SetClass {
+            id,
+            category_id: *category_id,
+        },
+        ReviewCommand::NewClass(name) => {
+            let category_id = target.document.review()?.next_category();
+            Edit::Together {
+                words: String::new(),
+                edits: vec![
+                    Edit::AddCategory {
+                        name: name.clone(),
+                        id: Some(category_id),
+                    },
+                    Edit::SetClass { id, category_id },
+                ],
+            }
+        }
+        ReviewCommand::ToggleCrowd => Edit::SetCrowd {
+            id,
+            iscrowd: !record.is_crowd,
+        },
+        ReviewCommand::Split => Edit::Split {
+            id,
+            parts: Vec::new(),
+        },
+        _ => return None,
+    })
+}
+
+fn toggle_mark(view: &mut ViewState) {
+    let Some(Judged::Annotation(id)) = view.review.selected else {
+        return;
+    };
+    let marked = &mut view.review.marked;
+    match marked.iter().position(|&it| it == id) {
+        Some(at) => drop(marked.remove(at)),
+        None => marked.push(id),
+    }
+}
+
+fn predict_here(target: &mut Target<'_>) {
+    let Some(shown) = Shown::of(target.ctx, target.document, target.view) else {
+        return;
+    };
+    let (id, shape) = match &target.view.review.selected {
+        Some(Judged::Annotation(id)) => {
+            let truth = shown.annotations();
+            let place = truth.and_then(|it| it.instances.iter().position(|of| of.id == *id));
+            (Some(*id), place.and_then(|at| truth?.shapes.get(at)))
+        }
+        Some(Judged::Prediction(_)) => {
+            let index = target.view.instance;
+            (None, index.and_then(|index| shown.listed().get(index)))
+        }
+        _ => return,
+    };
+    if let Some(bbox) = shape.map(|shape| shape.bbox) {
+        predict_in(shown.image, id, bbox, target);
+    }
+}
+
+fn predict_in(image: usize, id: Option<u64>, bbox: BoxXywh, target: &mut Target<'_>) {
+    if let Some(or_category) = new_class(target.document, target.view) {
+        target.document.ask_mask(BoxPrompt {
+            image,
+            bbox,
+            annotation: id,
+            or_category,
+        });
+    }
+}
+
+/// Drawing happens on annotations: they are shown.
+fn take_tool(tool: Tool, target: &mut Target<'_>) {
+    let view = &mut *target.view;
+    view.review.drawing.take(tool);
+    if view.review.drawing.is_active() && view.layers == Layers::Predictions {
+        view.layers = Layers::GroundTruth;
+        if matches!(view.review.selected, Some(Judged::Prediction(_))) {
+            view.instance = None;
+        }
+    }
+}
+
+/// A mask that was drawn. That polygons became runs is told: it is the one thing about them that cannot be taken for granted.
+fn drawn(id: Option<u64>, image: usize, shape: &Shape, target: &mut Target<'_>) {
+    let review = target.document.review();
+    let was_polygon = id.zip(review).is_some_and(|(id, review)| {
+        matches!(review.shape(id), Ok(Shape::Polygons(_))) && matches!(shape, Shape::Runs(_))
+    });
+    let edit = match id {
+        Some(id) => Edit::SetMask {
+            id,
+            segmentation: shape.clone(),
+        },
+        None => {
+            let image = target.document.image_id(image);
+            let category = new_class(target.document, target.view);
+            let Some((image_id, category_id)) = image.zip(category) else {
+                return;
+            };
+            Edit::Add {
+                image_id,
+                category_id,
+                segmentation: shape.clone(),
+                iscrowd: false,
+                origin: None,
+            }
+        }
+    };
+    let Some(applied) = target.document.edit(&edit) else {
+        target.view.review.drawing.forget();
+        return;
+    };
+    if was_polygon {
+        let text = "The polygons are a painted mask now: exports write its run lengths";
+        target.shell.toasts.say(NoticeKind::Info, text, "");
+    }
+    if id.is_none() {
+        let new = applied.new_ids.first();
+        target.view.review.wanted = new.map(|&id| Judged::Annotation(id.cast_unsigned()));
+    }
+}
+
+/// The selected prediction as a new annotation.
+fn take_over(target: &mut Target<'_>) -> Option<Edit> {
+    let shown = Shown::of(target.ctx, target.document, target.view)?;
+    let detection = shown
+        .detections
+        .as_ref()?
+        .get(target.view.instance?)?
+        .clone();
+    let image_id = target.document.image_id(shown.image)?;
+    let category_id = *target
+        .document
+        .classes()
+        .category_ids
+        .get(detection.label)?;
+    Some(Edit::Add {
+        image_id,
+        category_id,
+        segmentation: Shape::Runs(detection.mask.clone()),
+        iscrowd: false,
+        origin: Some(Origin {
+            source: target.document.prediction_source(),
+            score: detection.score,
+            mask_iou: detection.mask_iou,
+        }),
+    })
+}
+
+/// Annotations beside predictions are selected by their own field, so that the list follows the layers.
+fn toggle_list(target: &mut Target<'_>) {
+    let view = &mut *target.view;
+    view.layers = match view.layers {
+        Layers::GroundTruth => Layers::Predictions,
+        Layers::Predictions | Layers::Both => Layers::GroundTruth,
+    };
+    (view.instance, view.annotation) = (None, None);
+}
