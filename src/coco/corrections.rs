@@ -314,16 +314,35 @@ impl<'a> CorrectedSet<'a> {
         }
         if let Some(shape) = &record.shape {
             fields.extend(self.mask_fields(head.id, record.image_id, shape)?);
+            if matches!(shape, Shape::Box(_)) && !self.is_box_in_file(head) {
+                fields.push(("segmentation", json!([])));
+            }
         }
         Ok(fields)
     }
 
+    /// Whether the file has a box alone: what it has in place of a mask, or that it has nothing, is left as it is.
+    fn is_box_in_file(&self, head: &AnnotationHead) -> bool {
+        let images = self.images.get_or_init(|| positions(self.set));
+        let image = images.get(&head.image_id);
+        let image = image.and_then(|&at| self.set.images().get(at));
+        let shape = image.and_then(|image| Shape::of_file(self.set, image, head).ok());
+        matches!(shape, Some(Shape::Box(_)))
+    }
+
+    /// A box has no mask to reckon with: it stands as it was drawn.
     fn mask_fields(
         &self,
         id: u64,
         image_id: u64,
         shape: &Shape,
-    ) -> Result<[(&'static str, Value); 3], CocoError> {
+    ) -> Result<Vec<(&'static str, Value)>, CocoError> {
+        if let Shape::Box(bbox) = shape {
+            return Ok(vec![
+                ("area", json!(bbox.width * bbox.height)),
+                ("bbox", json!([bbox.x, bbox.y, bbox.width, bbox.height])),
+            ]);
+        }
         let refused = |reason| self.no_mask(id, reason);
         let images = self.images.get_or_init(|| positions(self.set));
         let image = images.get(&image_id);
@@ -332,7 +351,7 @@ impl<'a> CorrectedSet<'a> {
         let size = mask_size(image).map_err(refused)?;
         let mask = shape.mask(size).map_err(refused)?;
         let bbox = mask.bbox();
-        Ok([
+        Ok(vec![
             ("segmentation", shape.to_json()),
             ("area", json!(mask.area())),
             ("bbox", json!([bbox.x, bbox.y, bbox.width, bbox.height])),

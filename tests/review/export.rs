@@ -7,6 +7,7 @@ use maskscope::coco::predictions;
 use maskscope::document::review::{Edit, PredictionKey, ReviewSession, Shape, Target, Verdict};
 use maskscope::jobs::JobError;
 use maskscope::jobs::export::{ExportRequest, ExportSummary, Format, export};
+use maskscope::structures::BoxXywh;
 use serde_json::{Value, json};
 
 use super::{Home, add, disk};
@@ -144,6 +145,44 @@ fn added_deleted_and_new_categories() {
     let again = Dataset::open(&out).unwrap();
     assert_eq!(again.classes().names, ["person", "dog", "cat \"tom\""]);
     assert!(again.notes().is_empty(), "{:?}", again.notes());
+}
+
+/// A box without a mask stays one: as drawn, and without a segmentation where the file has none.
+#[test]
+fn boxes_alone_stay_boxes() {
+    let annotation = |id: u64, segmentation: Option<Value>| {
+        let mut record = json!({"id": id, "image_id": 1, "category_id": 1, "bbox": [10, 5, 20, 10], "area": 200, "iscrowd": 0});
+        if let Some(segmentation) = segmentation {
+            record["segmentation"] = segmentation;
+        }
+        record
+    };
+    let polygon = json!([[1, 1, 20, 1, 20, 20]]);
+    let home = Home::of(&json!({
+        "images": [{"id": 1, "file_name": "a", "width": 40, "height": 30}],
+        "categories": [{"id": 1, "name": "x"}],
+        "annotations": [annotation(1, None), annotation(2, Some(json!([]))), annotation(3, Some(polygon))],
+    }));
+    let mut review = home.memory();
+    for id in 1..=3 {
+        let old = Shape::Box(BoxXywh::new(10.0, 5.0, 20.0, 10.0));
+        let (from, to) = (
+            BoxXywh::new(10.0, 5.0, 20.0, 10.0),
+            BoxXywh::new(12.5, 6.0, 10.0, 4.0),
+        );
+        let segmentation = old.mapped(from, to);
+        review.apply(&Edit::SetMask { id, segmentation }).unwrap();
+    }
+    let out = home.path().join("out.json");
+    run(&review, &request(Format::Coco, &out)).unwrap();
+    let got = value(&out);
+    let want = [None, Some(json!([])), Some(json!([]))];
+    for (record, want) in got["annotations"].as_array().unwrap().iter().zip(want) {
+        assert_eq!(record["bbox"], json!([12.5, 6.0, 10.0, 4.0]));
+        assert_eq!(record["area"], json!(40.0));
+        assert_eq!(record.get("segmentation"), want.as_ref(), "{record}");
+    }
+    Dataset::open(&out).unwrap();
 }
 
 /// Lists and blocks that are missing, null or of another kind.
