@@ -12,6 +12,7 @@ use crate::ui::review_command::ReviewCommand;
 
 /// So near an edge, in points, a press makes a corner on it.
 const EDGE: f32 = 6.0;
+
 /// A corner: part, place in the part.
 type Place = (usize, usize);
 
@@ -47,8 +48,7 @@ impl Corners {
         self.is_held && self.has_moved
     }
 
-    /// Brings them into step with the document, unless one is in hand.
-    /// Whether what was in hand is another's now.
+    /// Brings them into step with the document, unless one is in hand. Whether one was in hand that is another annotation's.
     fn renew(&mut self, easel: &Easel<'_>, doc: &Document) -> bool {
         let (Some(id), Some(truth)) = (easel.id, easel.shown.annotations()) else {
             return std::mem::take(self).is_held;
@@ -117,7 +117,7 @@ impl Corners {
         best.1
     }
 
-    /// Takes the chosen corner away; a part of less than three goes as a whole.
+    /// Takes the chosen corner away; a part of three goes as a whole.
     fn delete(&mut self) {
         let Some((part, at)) = self.chosen.take() else {
             return;
