@@ -11,7 +11,7 @@ use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use maskscope::coco::Dataset;
 use maskscope::document::Format;
-use maskscope::document::review::{Target, Verdict};
+use maskscope::document::review::{ReviewSession, Target, Verdict};
 use maskscope::ui::App;
 use maskscope::ui::command::Command;
 use maskscope::ui::review_command::ReviewCommand;
@@ -30,6 +30,10 @@ fn until(window: &mut Window, what: &str, holds: impl Fn(&App) -> bool) {
         window.step();
     }
     frames(window, 3);
+}
+
+fn reviewed(window: &Window) -> &ReviewSession {
+    window.state().document().review().unwrap()
 }
 
 fn review(window: &mut Window, command: ReviewCommand) {
@@ -67,7 +71,7 @@ fn undo(window: &mut Window) {
 }
 
 fn verdicts(window: &Window) -> Vec<(Target, Option<Verdict>)> {
-    let review = window.state().document().review().unwrap();
+    let review = reviewed(&window);
     review
         .opinions()
         .iter()
@@ -140,15 +144,7 @@ fn corrections_show_and_are_exported() {
     for _ in 0..4 {
         undo(&mut window);
     }
-    assert!(
-        window
-            .state()
-            .document()
-            .review()
-            .unwrap()
-            .corrections()
-            .is_empty()
-    );
+    assert!(reviewed(&window).corrections().is_empty());
     assert_eq!(window.state().document().classes().names.len(), 3);
 }
 
@@ -180,7 +176,7 @@ fn the_list_holds_annotations_where_they_alone_are_drawn() {
         egui::OutputCommand::CopyText(text) => Some(text.clone()),
         _ => None,
     });
-    let mask = window.state().document().review().unwrap().mask(2).unwrap();
+    let mask = reviewed(&window).mask(2).unwrap();
     assert_eq!(copied, Some(maskscope::document::coco_rle(&mask)));
     // With both drawn it stays selected, and the list holds predictions again.
     press(&mut window, Key::G);
@@ -238,15 +234,7 @@ fn predictions_are_taken_over() {
     assert_eq!((&new["id"], &new["image_id"]), (&7.into(), &4.into()));
     assert_eq!(new["area"], 40 * 120);
     undo(&mut window);
-    assert!(
-        window
-            .state()
-            .document()
-            .review()
-            .unwrap()
-            .corrections()
-            .is_empty()
-    );
+    assert!(reviewed(&window).corrections().is_empty());
 }
 
 #[test]
@@ -270,7 +258,7 @@ fn notes_are_typed_and_keys_stay_keys_in_them() {
     settle(&mut window);
     press(&mut window, Key::N);
     let note = |window: &Window| {
-        let review = window.state().document().review().unwrap();
+        let review = reviewed(&window);
         review.opinion(&Target::Annotation(1))
     };
     window
@@ -309,7 +297,7 @@ fn what_is_typed_is_kept_wherever_one_goes_from_its_field() {
     window.key_press_modifiers(Modifiers::COMMAND, Key::Num1);
     settle(&mut window);
     assert_eq!(window.state().view().workspace, Workspace::Browse);
-    let review = window.state().document().review().unwrap();
+    let review = reviewed(&window);
     let note = review.opinion(&of).note;
     assert!(note.ends_with("seen twice"), "{note}");
 }
@@ -329,7 +317,7 @@ fn what_is_typed_for_one_is_not_written_on_another() {
     window.state_mut().view_mut().review.wanted = Some(Target::Annotation(2));
     settle(&mut window);
     assert_eq!(selected(&window), Some(Target::Annotation(2)));
-    let review = window.state().document().review().unwrap();
+    let review = reviewed(&window);
     assert_eq!(review.opinion(&Target::Annotation(1)).note, "of the first");
     assert_eq!(review.opinion(&Target::Annotation(2)).note, "");
 }
@@ -339,7 +327,7 @@ fn the_selection_stays_on_its_annotation() {
     let files = files();
     let mut window = open(&files, egui::Theme::Dark);
     let review_of = |window: &Window| {
-        let review = window.state().document().review().unwrap();
+        let review = reviewed(&window);
         review.annotation_ids(0)
     };
     let all = review_of(&window);
@@ -369,7 +357,7 @@ fn the_selection_stays_on_its_annotation() {
 }
 
 fn steps(window: &Window) -> usize {
-    let review = window.state().document().review().unwrap();
+    let review = reviewed(&window);
     review.history_position()
 }
 

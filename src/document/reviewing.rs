@@ -159,9 +159,14 @@ impl Document {
         }
     }
 
-    /// Does an edit; a refusal is told. What was done, where anything was.
+    /// Does an edit; a refusal is told, and that polygons became run lengths. What was done, where anything was.
     pub fn edit(&mut self, edit: &Edit) -> Option<Applied> {
-        self.with_review(|session| session.apply(edit).map(Some))
+        let applied = self.with_review(|session| session.apply(edit).map(Some))?;
+        if applied.is_painted {
+            let text = "The polygons are a painted mask now: exports write its run lengths";
+            self.notices.push(Notice::new(NoticeKind::Info, text));
+        }
+        Some(applied)
     }
 
     /// Takes the last step back.

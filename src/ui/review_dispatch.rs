@@ -216,19 +216,16 @@ fn predict_here(target: &mut Target<'_>) {
     let Some(shown) = Shown::of(target.ctx, target.document, target.view) else {
         return;
     };
-    let (id, shape) = match &target.view.review.selected {
-        Some(Judged::Annotation(id)) => {
-            let truth = shown.annotations();
-            let place = truth.and_then(|it| it.instances.iter().position(|of| of.id == *id));
-            (Some(*id), place.and_then(|at| truth?.shapes.get(at)))
-        }
+    let (id, bbox) = match &target.view.review.selected {
+        Some(Judged::Annotation(id)) => (Some(*id), shown.bbox_of(*id)),
         Some(Judged::Prediction(_)) => {
             let index = target.view.instance;
-            (None, index.and_then(|index| shown.listed().get(index)))
+            let shape = index.and_then(|index| shown.listed().get(index));
+            (None, shape.map(|shape| shape.bbox))
         }
         _ => return,
     };
-    if let Some(bbox) = shape.map(|shape| shape.bbox) {
+    if let Some(bbox) = bbox {
         predict_in(shown.image, id, bbox, target);
     }
 }
@@ -256,12 +253,8 @@ fn take_tool(tool: Tool, target: &mut Target<'_>) {
     }
 }
 
-/// A mask that was drawn. That polygons became runs is told: it is the one thing about them that cannot be taken for granted.
+/// A mask that was drawn.
 fn drawn(id: Option<u64>, image: usize, shape: &Shape, target: &mut Target<'_>) {
-    let review = target.document.review();
-    let was_polygon = id.zip(review).is_some_and(|(id, review)| {
-        matches!(review.shape(id), Ok(Shape::Polygons(_))) && matches!(shape, Shape::Runs(_))
-    });
     let edit = match id {
         Some(id) => Edit::SetMask {
             id,
@@ -286,10 +279,6 @@ fn drawn(id: Option<u64>, image: usize, shape: &Shape, target: &mut Target<'_>) 
         target.view.review.drawing.forget();
         return;
     };
-    if was_polygon {
-        let text = "The polygons are a painted mask now: exports write its run lengths";
-        target.shell.toasts.say(NoticeKind::Info, text, "");
-    }
     if id.is_none() {
         let new = applied.new_ids.first();
         target.view.review.wanted = new.map(|&id| Judged::Annotation(id.cast_unsigned()));

@@ -8,7 +8,7 @@ use super::canvas::InstanceSet;
 use super::view::{Layers, ViewState, Workspace};
 use crate::document::ranking::{RankBy, ranked};
 use crate::document::{Document, Truth, TruthState};
-use crate::structures::{ClassTable, Detection, is_same};
+use crate::structures::{BoxXywh, ClassTable, Detection, is_same};
 
 /// Images whose packed instances are kept: the selected one and those it was reached from.
 const KEPT_SETS: usize = 16;
@@ -89,6 +89,13 @@ impl Shown {
     /// The annotations, where they are here.
     pub fn annotations(&self) -> Option<&Arc<Truth>> {
         ready(&self.truth)
+    }
+
+    /// The box of an annotation of the image, by its id.
+    pub fn bbox_of(&self, id: u64) -> Option<BoxXywh> {
+        let truth = self.annotations()?;
+        let place = truth.instances.iter().position(|it| it.id == id)?;
+        Some(truth.shapes.get(place)?.bbox)
     }
 
     /// Predictions, or annotations where there are none: what `order` and the selection index.

@@ -19,17 +19,20 @@ fn polygons_stay_polygons_until_painted() {
         id: 5,
         segmentation: square(3.0, 3.0),
     };
-    let words = review.apply(&moved).unwrap().words;
-    assert_eq!(words, "Change the polygon of dog #5 in 000001.png");
+    let applied = review.apply(&moved).unwrap();
+    assert_eq!(applied.words, "Change the polygon of dog #5 in 000001.png");
+    assert!(!applied.is_painted);
     assert!(matches!(review.shape(5).unwrap(), Shape::Polygons(_)));
     let painted = Edit::SetMask {
         id: 5,
         segmentation: Shape::Runs(disk(10.0, 10.0, 4.0)),
     };
-    let words = review.apply(&painted).unwrap().words;
+    let applied = review.apply(&painted).unwrap();
+    let words = &applied.words;
     assert!(words.contains("polygon becomes run lengths"), "{words}");
+    assert!(applied.is_painted);
     let again = review.apply(&painted).unwrap();
-    assert!(!again.is_change, "nothing differs");
+    assert!(!again.is_change && !again.is_painted, "nothing differs");
     assert_eq!(review.history_position(), 2);
 }
 

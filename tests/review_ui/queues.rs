@@ -13,7 +13,8 @@ use maskscope::ui::view::Workspace;
 use serde_json::Value;
 
 use super::{
-    exported, open, press, review, saved, selected, settle, steps, synthetic, undo, until, verdicts,
+    exported, open, press, review, reviewed, saved, selected, settle, steps, synthetic, undo,
+    until, verdicts,
 };
 use crate::panels::{Window, said, send, shot, window};
 use crate::workspaces::files;
@@ -62,10 +63,7 @@ fn instances_are_reviewed_by_keys_and_come_back_after_a_restart() {
     let mut window = open(&files, egui::Theme::Light);
     assert_eq!(verdicts(&window).len(), 2);
     assert!(said(&window, "2 of 6, 1 rejected"), "the queue came back");
-    assert_eq!(
-        window.state().document().review().unwrap().history().len(),
-        6
-    );
+    assert_eq!(reviewed(&window).history().len(), 6);
     shot(&mut window, "review-restarted-light");
     // What was undone can be done again after a restart.
     window.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
@@ -86,7 +84,7 @@ fn suspects_filters_and_saved_views_become_queues() {
     review(&mut window, ReviewCommand::MakeQueue(QueueOf::Suspects));
     settle(&mut window);
     let (items, reason) = {
-        let review = window.state().document().review().unwrap();
+        let review = reviewed(&window);
         let queue = &review.queues()["queue"];
         (queue.items().to_vec(), queue.reason().unwrap().to_owned())
     };
@@ -109,7 +107,7 @@ fn suspects_filters_and_saved_views_become_queues() {
     review(&mut window, ReviewCommand::MakeQueue(QueueOf::Annotations));
     settle(&mut window);
     let items = |window: &Window| {
-        let review = window.state().document().review().unwrap();
+        let review = reviewed(&window);
         review.queues()["queue"].items().to_vec()
     };
     assert_eq!(items(&window), [2, 5].map(Target::Annotation));
@@ -234,13 +232,13 @@ fn a_file_that_another_program_changes_is_noticed_and_merged() {
     });
     settle(&mut window);
     let conflicts = |window: &Window| {
-        let review = window.state().document().review().unwrap();
+        let review = reviewed(&window);
         review.conflicts().len()
     };
     assert_eq!(conflicts(&window), 1);
     assert!(said(&window, "Conflicts with the file · 1"));
     shot(&mut window, "review-conflict-light");
-    let review = window.state().document().review().unwrap();
+    let review = reviewed(&window);
     assert_eq!(
         review.record(2).unwrap().category_id,
         3,
@@ -250,6 +248,6 @@ fn a_file_that_another_program_changes_is_noticed_and_merged() {
     window.get_by_label("Keep mine").click();
     settle(&mut window);
     assert_eq!(conflicts(&window), 0);
-    let review = window.state().document().review().unwrap();
+    let review = reviewed(&window);
     assert_eq!(review.record(1).unwrap().category_id, 2);
 }

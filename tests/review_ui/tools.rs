@@ -6,37 +6,32 @@ use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use maskscope::document::review::{Shape, Target};
 use maskscope::ui::command::Command;
+use maskscope::ui::review_command::ReviewCommand;
 use maskscope::ui::view::Workspace;
 
 use super::{
-    click, on_screen, open, pointer, press, selected, settle, steps, synthetic, undo, until,
+    click, on_screen, open, pointer, press, reviewed, selected, settle, steps, synthetic, undo,
+    until,
 };
 use crate::panels::{Window, said, send, shot, window};
 use crate::workspaces::files;
 
 fn corner(window: &Window, id: u64, part: usize, at: usize) -> (f64, f64) {
-    match window.state().document().review().unwrap().shape(id) {
+    match reviewed(&window).shape(id) {
         Ok(Shape::Polygons(parts)) => (parts[part][2 * at], parts[part][2 * at + 1]),
         other => panic!("{other:?}"),
     }
 }
 
 fn corner_count(window: &Window, id: u64) -> usize {
-    match window.state().document().review().unwrap().shape(id) {
+    match reviewed(&window).shape(id) {
         Ok(Shape::Polygons(parts)) => parts.iter().map(|part| part.len() / 2).sum(),
         other => panic!("{other:?}"),
     }
 }
 
 fn area(window: &Window, id: u64) -> u64 {
-    window
-        .state()
-        .document()
-        .review()
-        .unwrap()
-        .mask(id)
-        .unwrap()
-        .area()
+    reviewed(&window).mask(id).unwrap().area()
 }
 
 fn drag(window: &mut Window, path: &[(f32, f32)]) {
@@ -84,11 +79,7 @@ fn masks_are_painted_and_erased() {
     let painted = area(&window, 5);
     // A stroke of 24 px beside the stripe, 70 px long and more.
     assert!(painted > 40 * 120 + 60 * 20, "{painted}");
-    assert_eq!(
-        window.state().document().review().unwrap().history().len(),
-        1,
-        "a stroke is one step"
-    );
+    assert_eq!(reviewed(&window).history().len(), 1, "a stroke is one step");
     press(&mut window, Key::E);
     drag(&mut window, &[(0.0, 60.0), (149.0, 60.0)]);
     let erased = area(&window, 5);
@@ -125,15 +116,7 @@ fn polygons_are_drawn_and_cut() {
     });
     let drawn = area(&window, 7);
     assert!((3400..3800).contains(&drawn), "{drawn}");
-    let shape = |window: &Window| {
-        window
-            .state()
-            .document()
-            .review()
-            .unwrap()
-            .shape(7)
-            .unwrap()
-    };
+    let shape = |window: &Window| reviewed(&window).shape(7).unwrap();
     assert!(matches!(shape(&window), Shape::Polygons(_)));
     press(&mut window, Key::H);
     for (x, y) in [(80.0, 40.0), (100.0, 40.0), (100.0, 60.0), (80.0, 60.0)] {
@@ -223,14 +206,7 @@ fn boxes_move_and_stretch_what_they_are_around() {
     // Inside it moves, and stays in the image.
     drag(&mut window, &[(80.0, 50.0), (90.0, 60.0), (149.0, 60.0)]);
     assert_eq!(area(&window, 7), drawn);
-    let bbox = window
-        .state()
-        .document()
-        .review()
-        .unwrap()
-        .mask(7)
-        .unwrap()
-        .bbox();
+    let bbox = reviewed(&window).mask(7).unwrap().bbox();
     assert_eq!(bbox.x + bbox.width, 150.0);
     shot(&mut window, "review-box-light");
     // By its left side it becomes twice as wide.
@@ -247,14 +223,7 @@ fn boxes_move_and_stretch_what_they_are_around() {
     assert!(wide.abs_diff(2 * drawn) < 100, "{wide} of {drawn}");
     assert_eq!(steps(&window), 3);
     // A press and a slip of the hand are no edit: inside, on a handle and beside it.
-    let bbox = window
-        .state()
-        .document()
-        .review()
-        .unwrap()
-        .mask(7)
-        .unwrap()
-        .bbox();
+    let bbox = reviewed(&window).mask(7).unwrap().bbox();
     let left = bbox.x as f32;
     for x in [120.0, left, left + 1.0, 149.5] {
         click(&mut window, x, middle);
@@ -264,7 +233,7 @@ fn boxes_move_and_stretch_what_they_are_around() {
     press(&mut window, Key::V);
     send(&mut window, Command::SelectInstance(Some(0)));
     settle(&mut window);
-    let was = window.state().document().review().unwrap().mask(5).unwrap();
+    let was = reviewed(&window).mask(5).unwrap();
     press(&mut window, Key::D);
     let bbox = was.bbox();
     let inside = (bbox.x as f32 + 15.0, 60.0);
@@ -272,12 +241,108 @@ fn boxes_move_and_stretch_what_they_are_around() {
         &mut window,
         &[inside, (inside.0 + 4.0, 60.0), (inside.0 + 10.0, 60.0)],
     );
-    let now = window.state().document().review().unwrap().mask(5).unwrap();
+    let now = reviewed(&window).mask(5).unwrap();
     assert_eq!(now.area(), was.area());
     assert_eq!(now.bbox().x, bbox.x + 10.0);
     undo(&mut window);
-    let back = window.state().document().review().unwrap().mask(5).unwrap();
+    let back = reviewed(&window).mask(5).unwrap();
     assert_eq!(back, was);
+}
+
+/// Leads the pointer of the tool by so many steps of the arrows.
+fn lead(window: &mut Window, x: i32, y: i32) {
+    let ways = [
+        (x, Key::ArrowRight, Key::ArrowLeft),
+        (y, Key::ArrowDown, Key::ArrowUp),
+    ];
+    for (by, on, back) in ways {
+        let key = if by > 0 { on } else { back };
+        for _ in 0..by.abs() / 10 {
+            window.key_press_modifiers(Modifiers::ALT | Modifiers::SHIFT, key);
+        }
+        for _ in 0..by.abs() % 10 {
+            window.key_press_modifiers(Modifiers::ALT, key);
+        }
+        settle(window);
+    }
+}
+
+fn press_pointer(window: &mut Window) {
+    window.key_press_modifiers(Modifiers::ALT, Key::Enter);
+    settle(window);
+}
+
+#[test]
+fn every_tool_is_used_with_keys_alone() {
+    let files = files();
+    let mut window = open(&files, egui::Theme::Dark);
+    send(&mut window, Command::SelectImage(2));
+    settle(&mut window);
+    let image = window.state().view().image;
+    // From the middle of the image of 150 x 120: a square, corner by corner.
+    press(&mut window, Key::P);
+    for (x, y) in [(0, 0), (40, 0), (0, 40), (-40, 0)] {
+        lead(&mut window, x, y);
+        press_pointer(&mut window);
+    }
+    press(&mut window, Key::Enter);
+    until(&mut window, "the new annotation", |app| {
+        app.view().review.selected == Some(Target::Annotation(7))
+    });
+    assert_eq!(
+        reviewed(&window).shape(7).unwrap(),
+        Shape::Polygons(vec![vec![
+            75.0, 60.0, 115.0, 60.0, 115.0, 100.0, 75.0, 100.0
+        ]])
+    );
+    assert_eq!(
+        window.state().view().image,
+        image,
+        "the arrows were the tool's"
+    );
+    // A corner: pressed, led, let go, the pointer being on the last one.
+    press(&mut window, Key::C);
+    press_pointer(&mut window);
+    lead(&mut window, -5, 3);
+    assert_eq!(corner(&window, 7, 0, 3), (75.0, 100.0), "not let go yet");
+    press_pointer(&mut window);
+    assert_eq!(corner(&window, 7, 0, 3), (70.0, 103.0));
+    press(&mut window, Key::Delete);
+    assert_eq!(corner_count(&window, 7), 3);
+    undo(&mut window);
+    // The box, from inside.
+    press(&mut window, Key::D);
+    lead(&mut window, 20, -20);
+    press_pointer(&mut window);
+    lead(&mut window, -12, 2);
+    shot(&mut window, "review-keys-dark");
+    press_pointer(&mut window);
+    assert_eq!(corner(&window, 7, 0, 1), (103.0, 62.0));
+    // A stroke, and one that is taken back while it is pressed.
+    let before = area(&window, 7);
+    press(&mut window, Key::E);
+    press_pointer(&mut window);
+    lead(&mut window, 10, 0);
+    let steps_before = steps(&window);
+    undo(&mut window);
+    lead(&mut window, 10, 0);
+    assert_eq!((steps(&window), area(&window, 7)), (steps_before, before));
+    press_pointer(&mut window);
+    lead(&mut window, -10, 0);
+    press_pointer(&mut window);
+    assert_eq!(steps(&window), steps_before + 1);
+    assert!(area(&window, 7) < before - 300);
+    // Far away the canvas follows; the mouse takes the pointer back.
+    for _ in 0..8 {
+        press(&mut window, Key::Plus);
+    }
+    lead(&mut window, -60, 0);
+    let view = window.state().view();
+    let frame = view.canvas.frame().unwrap();
+    let (x, _) = frame.image_from_points(frame.rect.left_center());
+    assert!(x < 40.0, "{x}");
+    pointer(&mut window, frame.rect.center(), None);
+    shot(&mut window, "review-keys-mouse-dark");
 }
 
 #[test]
@@ -285,7 +350,7 @@ fn marked_annotations_are_merged() {
     let files = files();
     let mut window = open(&files, egui::Theme::Dark);
     let count = |window: &Window| {
-        let review = window.state().document().review().unwrap();
+        let review = reviewed(&window);
         review.annotation_ids(0).len()
     };
     let before = count(&window);
@@ -306,15 +371,7 @@ fn marked_annotations_are_merged() {
     };
     assert!(said(&window, "Marked: "));
     shot(&mut window, "review-marked-dark");
-    let mask = |window: &Window, id| {
-        window
-            .state()
-            .document()
-            .review()
-            .unwrap()
-            .mask(id)
-            .unwrap()
-    };
+    let mask = |window: &Window, id| reviewed(&window).mask(id).unwrap();
     let union = mask(&window, first).union(&mask(&window, second)).unwrap();
     press(&mut window, Key::U);
     assert_eq!(count(&window), before - 1);
@@ -395,14 +452,7 @@ fn the_model_fills_a_box() {
     let detections = window.state().document().images()[0].detections().unwrap();
     let best = detections[0].clone();
     assert!(best.score > 0.5, "the model knows this set");
-    let review_of = |window: &Window| {
-        window
-            .state()
-            .document()
-            .review()
-            .unwrap()
-            .annotation_ids(0)
-    };
+    let review_of = |window: &Window| reviewed(&window).annotation_ids(0);
     let before = review_of(&window);
     press(&mut window, Key::R);
     let at = |window: &Window, x: f64, y: f64| {
@@ -430,7 +480,7 @@ fn the_model_fills_a_box() {
     let new = *review_of(&window).last().unwrap();
     // With the tool in hand the next box is another object.
     assert_eq!(selected(&window), None);
-    let review = window.state().document().review().unwrap();
+    let review = reviewed(&window);
     let mask = review.mask(new).unwrap();
     let iou = mask.iou(&best.mask).unwrap();
     assert!(iou > 0.9, "the mask of the detection in that box: {iou}");
@@ -454,13 +504,17 @@ fn the_model_fills_a_box() {
     // The box of an annotation: its mask becomes the model's.
     press(&mut window, Key::V);
     let drawn = before[0];
-    let was = window
-        .state()
-        .document()
-        .review()
-        .unwrap()
-        .mask(drawn)
-        .unwrap();
+    let bbox = reviewed(&window).mask(drawn).unwrap().bbox();
+    let (right, bottom) = (bbox.x + bbox.width, bbox.y + bbox.height);
+    let corners = [bbox.x, bbox.y, right, bbox.y, right, bottom, bbox.x, bottom];
+    let drawn_over = ReviewCommand::Drawn {
+        id: Some(drawn),
+        image: 0,
+        shape: Shape::Polygons(vec![corners.to_vec()]),
+    };
+    send(&mut window, Command::Review(drawn_over));
+    settle(&mut window);
+    let was = reviewed(&window).mask(drawn).unwrap();
     let index = review_of(&window)
         .iter()
         .position(|&id| id == drawn)
@@ -474,23 +528,12 @@ fn the_model_fills_a_box() {
         app.document().asked_masks() == 0
             && app.document().review().unwrap().history_position() > steps_before
     });
-    let now = window
-        .state()
-        .document()
-        .review()
-        .unwrap()
-        .mask(drawn)
-        .unwrap();
+    let now = reviewed(&window).mask(drawn).unwrap();
     let iou = now.iou(&was).unwrap();
     assert!(iou > 0.5 && now != was, "{iou}");
+    assert!(said(&window, "The polygons are a painted mask now"));
     undo(&mut window);
-    let back = window
-        .state()
-        .document()
-        .review()
-        .unwrap()
-        .mask(drawn)
-        .unwrap();
+    let back = reviewed(&window).mask(drawn).unwrap();
     assert_eq!(back, was);
 }
 
@@ -522,6 +565,6 @@ fn corners_stay_with_their_image() {
     send(&mut window, Command::SelectImage(2));
     settle(&mut window);
     press(&mut window, Key::Enter);
-    let review = window.state().document().review().unwrap();
+    let review = reviewed(&window);
     assert_eq!(review.history().len(), 0);
 }

@@ -14,6 +14,8 @@ pub(super) struct Resolved {
     pub image_id: Option<u64>,
     /// New annotations and categories.
     pub new_ids: Vec<i64>,
+    /// Polygons became run lengths.
+    pub is_painted: bool,
 }
 
 /// Finds out what an edit changes and makes it, so that one edit of several sees the one before.
@@ -166,9 +168,10 @@ impl Resolver<'_> {
             format!("{words} {}", self.named(id, &before)),
             Some(before.image_id),
         );
-        if was.is_ok_and(|was| was == *shape) {
+        if was.as_ref().is_ok_and(|was| was == shape) {
             return Ok(());
         }
+        self.done.is_painted |= was.is_ok_and(|was| is_painted(&was, shape));
         let after = Record {
             shape: Some(shape.clone()),
             ..before.clone()
@@ -266,8 +269,10 @@ impl Resolver<'_> {
                 why: format!("annotation {id} has one part: erase or cut a gap first"),
             });
         }
+        let was = self.state.shape(self.places, id);
         for part in &parts {
             self.check_shape(part, before.image_id)?;
+            self.done.is_painted |= was.as_ref().is_ok_and(|was| is_painted(was, part));
         }
         let words = format!("Split {} into {}", self.named(id, &before), parts.len());
         self.say(words, Some(before.image_id));
@@ -326,7 +331,9 @@ impl Resolver<'_> {
             if ids.iter().take(at).any(|&known| known == id) {
                 return Err(impossible(format!("annotation {id} was given twice")));
             }
-            shape = self.merged(shape, id, before.image_id)?;
+            let merged = self.merged(&shape, id, before.image_id)?;
+            self.done.is_painted |= is_painted(&shape, &merged);
+            shape = merged;
         }
         let words = format!("Merge {} into {}", ids.len(), self.named(first, &before));
         self.say(words, Some(before.image_id));
@@ -343,11 +350,10 @@ impl Resolver<'_> {
     }
 
     /// Polygons of both are the parts of one; anything else is laid over each other.
-    fn merged(&self, shape: Shape, id: u64, image_id: u64) -> Result<Shape, ReviewError> {
+    fn merged(&self, shape: &Shape, id: u64, image_id: u64) -> Result<Shape, ReviewError> {
         match (shape, self.state.shape(self.places, id)?) {
-            (Shape::Polygons(mut parts), Shape::Polygons(others)) => {
-                parts.extend(others);
-                Ok(Shape::Polygons(parts))
+            (Shape::Polygons(parts), Shape::Polygons(others)) => {
+                Ok(Shape::Polygons([parts.clone(), others].concat()))
             }
             (shape, other) => {
                 let size = self.places.size(image_id)?;
@@ -418,4 +424,8 @@ impl Resolver<'_> {
         });
         Ok(())
     }
+}
+
+fn is_painted(before: &Shape, after: &Shape) -> bool {
+    matches!((before, after), (Shape::Polygons(_), Shape::Runs(_)))
 }

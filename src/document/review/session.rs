@@ -40,6 +40,8 @@ pub struct Applied {
     pub ticket: u64,
     /// False where everything was so already: nothing was noted.
     pub is_change: bool,
+    /// Polygons became run lengths, which cannot be taken for granted.
+    pub is_painted: bool,
 }
 
 /// Where edits go.
@@ -221,6 +223,7 @@ impl ReviewSession {
             new_ids: done.new_ids,
             ticket,
             is_change,
+            is_painted: done.is_painted,
         })
     }
 
@@ -321,6 +324,7 @@ impl ReviewSession {
             new_ids: Vec::new(),
             ticket: self.write(Write::Move { step, position }),
             is_change: true,
+            is_painted: false,
         }
     }
 
@@ -370,7 +374,7 @@ impl ReviewSession {
             changes,
             words: format!("{kept}: {}", conflict.words),
             image_id: Some(conflict.image_id),
-            new_ids: Vec::new(),
+            ..Resolved::default()
         };
         self.ids = ids;
         self.conflicts.remove(at);

@@ -111,6 +111,16 @@ impl CanvasView {
         self.pending_box = Some(box_in_image);
     }
 
+    /// Moves the image so far that a position in it is in view; nothing where it is.
+    pub fn reveal(&mut self, (x, y): (f64, f64)) {
+        let Some(frame) = self.frame else { return };
+        let at = frame.points_from_image((x, y));
+        let inside = frame.rect - self.padding;
+        if inside.is_positive() && !inside.contains(at) {
+            self.pan(inside.clamp(at) - at, frame.placement.pixels_per_point);
+        }
+    }
+
     /// 100 where a pixel of the image is a pixel of the screen.
     pub fn zoom_percent(&self) -> f32 {
         self.scale * 100.0

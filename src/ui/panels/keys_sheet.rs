@@ -55,7 +55,12 @@ fn column(ui: &mut egui::Ui, groups: &[Group]) {
                         ui.label(command.label());
                         ui.end_row();
                     }
-                    for (key, does) in MOUSE.iter().filter(|_| *group == Group::View) {
+                    let others: &[_] = match group {
+                        Group::View => &MOUSE,
+                        Group::Review => &TOOLS,
+                        _ => &[],
+                    };
+                    for (key, does) in others {
                         ui.colored_label(c.accent, *key);
                         ui.label(*does);
                         ui.end_row();
@@ -71,4 +76,11 @@ const MOUSE: [(&str, &str); 3] = [
     ("Space + drag", "Pan; the middle button pans too"),
     ("Wheel", "Zoom about the pointer"),
     ("Click again", "The next mask below"),
+];
+
+/// How a tool is used without a mouse.
+const TOOLS: [(&str, &str); 3] = [
+    ("Alt + arrow", "Lead the pointer of the tool in hand"),
+    ("Alt + Shift + arrow", "Ten times as far"),
+    ("Alt + Enter", "Press it, or let go; a corner of a polygon"),
 ];

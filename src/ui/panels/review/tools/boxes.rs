@@ -100,7 +100,7 @@ impl BoxDrag {
     /// The box that the pointer leads to. What is inside the image stays there.
     fn renew(&mut self, easel: &Easel<'_>) {
         let Some(at) = easel.at() else { return };
-        self.has_moved |= easel.ui.input(|i| i.pointer.is_decidedly_dragging());
+        self.has_moved |= easel.pointing.is_dragged;
         if !self.has_moved {
             return;
         }
@@ -175,10 +175,10 @@ fn dragged(
     if drawing.drag.take_if(|drag| is_other(drag)).is_some() {
         drawing.preview = None;
     }
-    if easel.is_down && easel.ui.input(|input| input.pointer.primary_pressed()) {
+    if easel.pointing.is_pressed {
         drawing.drag = begin();
     }
-    if !easel.is_down {
+    if !easel.pointing.is_down {
         return drawing.drag.take();
     }
     if let Some(drag) = &mut drawing.drag {
@@ -230,7 +230,7 @@ pub(super) fn stretch(
 }
 
 fn grip_at(easel: &Easel<'_>, bbox: BoxXywh) -> Option<Grip> {
-    let pointer = easel.pointer?;
+    let pointer = easel.pointing.at?;
     let near = |grip: &Grip| easel.on_screen(grip.at(bbox)).distance(pointer) <= REACH;
     let (x, y) = easel.at()?;
     let is_inside =

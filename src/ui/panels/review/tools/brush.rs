@@ -68,13 +68,13 @@ pub(super) fn paint(
     out: &mut CommandQueue,
 ) {
     let (alt, scrolled) = (easel.ui).input(|i| (i.modifiers.alt, i.smooth_scroll_delta().y));
-    if alt && easel.pointer.is_some() && scrolled != 0.0 {
+    if alt && easel.pointing.at.is_some() && scrolled != 0.0 {
         drawing.brush.resize(scrolled * STEPS_PER_POINT);
     }
     ring(easel, drawing.radius());
     let radius = drawing.radius();
     let brush = &mut drawing.brush;
-    let at = easel.at().filter(|_| easel.is_down);
+    let at = easel.at().filter(|_| easel.pointing.is_down);
     let Some((x, y)) = at else {
         if let Some(painting) = brush.painting.take() {
             let done = painting.done();
@@ -92,7 +92,7 @@ pub(super) fn paint(
     out.extend(other.and_then(Painting::done));
     if brush.painting.is_none() {
         // A stroke that was taken back does not begin again under the pressed button.
-        if !easel.ui.input(|input| input.pointer.primary_pressed()) {
+        if !easel.pointing.is_pressed {
             return;
         }
         let Some(mask) = mask_to_paint(easel, doc, paint) else {
@@ -131,7 +131,7 @@ fn mask_to_paint(easel: &Easel<'_>, doc: &Document, paint: Paint) -> Option<Edit
 
 /// The brush around the pointer.
 fn ring(easel: &Easel<'_>, radius: f32) {
-    let Some(at) = easel.pointer else { return };
+    let Some(at) = easel.pointing.at else { return };
     let radius = radius * easel.frame.points_per_pixel();
     let painter = &easel.painter;
     painter.circle_stroke(at, radius, Stroke::new(2.5, Color32::BLACK));

@@ -170,13 +170,12 @@ pub(super) fn edit(
         corners.delete();
         drawn(easel, id, corners.shape(), out);
     }
-    let under = easel.pointer.filter(|_| !corners.is_held);
+    let under = easel.pointing.at.filter(|_| !corners.is_held);
     let corner = under.and_then(|pointer| corners.corner_at(easel, pointer));
     let edge = under
         .filter(|_| corner.is_none())
         .and_then(|pointer| corners.edge_at(easel, pointer));
-    let began =
-        easel.is_down && !corners.is_held && easel.ui.input(|i| i.pointer.primary_pressed());
+    let began = easel.pointing.is_pressed && !corners.is_held;
     if began {
         corners.chosen = corner.or(edge);
         corners.is_held = corners.chosen.is_some();
@@ -188,9 +187,9 @@ pub(super) fn edit(
             corners.has_moved = true;
         }
     }
-    if corners.is_held && easel.is_down {
+    if corners.is_held && easel.pointing.is_down {
         // A press alone moves nothing.
-        let moves = corners.has_moved || easel.ui.input(|i| i.pointer.is_decidedly_dragging());
+        let moves = corners.has_moved || easel.pointing.is_dragged;
         let chosen = corners.chosen;
         if let (true, Some(place), Some(to)) = (moves, chosen, easel.snapped())
             && let Some(corner) = corners.get_mut(place)

@@ -3,11 +3,12 @@
 mod boxes;
 mod brush;
 mod corners;
+mod key_pointer;
 mod polygon;
 
 use std::sync::Arc;
 
-use egui::{Color32, CursorIcon, Key, Painter, Pos2, Stroke, Ui};
+use egui::{Color32, CursorIcon, InputState, Key, Painter, Pos2, Stroke, Ui};
 
 use crate::document::review::{Shape, Target};
 use crate::document::{Document, Truth};
@@ -21,6 +22,7 @@ use crate::ui::view::ViewState;
 use boxes::BoxDrag;
 use brush::Brush;
 use corners::Corners;
+use key_pointer::{KeyPointer, Pointing};
 use polygon::Polygon;
 
 /// So near the border, in points of the screen, a position is on it.
@@ -124,6 +126,7 @@ pub struct Drawing {
     corners: Corners,
     drag: Option<BoxDrag>,
     preview: Option<Preview>,
+    keys: KeyPointer,
 }
 
 impl Drawing {
@@ -155,6 +158,7 @@ impl Drawing {
         self.corners = Corners::default();
         self.drag = None;
         self.preview = None;
+        self.keys.let_go();
     }
 
     /// Whether Delete is for corners of a polygon, not for the annotation.
@@ -215,19 +219,13 @@ struct Easel<'a> {
     id: Option<u64>,
     /// The class of a new one.
     new_label: usize,
-    /// The pointer where it is over the canvas or was pressed there, in points.
-    pointer: Option<Pos2>,
-    /// It is pressed, not to pan.
-    is_down: bool,
-    /// It was pressed and released at one place.
-    is_clicked: bool,
+    pointing: Pointing,
 }
 
 impl Easel<'_> {
     /// The pointer in pixels of the image; outside of it too.
     fn at(&self) -> Option<(f64, f64)> {
-        let (x, y) = self.frame.image_from_points(self.pointer?);
-        Some((x.into(), y.into()))
+        self.pointing.in_image
     }
 
     /// The same, in the image and drawn to its border.
@@ -245,24 +243,16 @@ impl Easel<'_> {
         self.frame.points_from_image(at)
     }
 
-    /// Whether a key was pressed that no field and no dialog has.
+    /// Whether a key was pressed, alone, that no field and no dialog has.
     fn pressed(&self, key: Key) -> bool {
         let is_free = self.ui.memory(|memory| memory.focused().is_none());
-        is_free && self.ui.input(|input| input.key_pressed(key))
-    }
-
-    /// The selected annotation's place among those of the image.
-    fn place(&self) -> Option<usize> {
-        let instances = &self.shown.annotations()?.instances;
-        instances
-            .iter()
-            .position(|instance| Some(instance.id) == self.id)
+        let is_pressed = |i: &InputState| i.key_pressed(key) && !i.modifiers.alt;
+        is_free && self.ui.input(is_pressed)
     }
 
     /// The selected annotation's box, as it is in the document.
     fn bbox(&self) -> Option<BoxXywh> {
-        let truth = self.shown.annotations()?;
-        Some(truth.shapes.get(self.place()?)?.bbox)
+        self.shown.bbox_of(self.id?)
     }
 
     fn line(&self, points: Vec<Pos2>) {
@@ -288,7 +278,7 @@ impl Easel<'_> {
     }
 
     fn cursor(&self, icon: CursorIcon) {
-        if self.pointer.is_some() {
+        if self.pointing.at.is_some() {
             self.ui.set_cursor_icon(icon);
         }
     }
@@ -319,7 +309,7 @@ pub(super) fn draw_ui(ui: &Ui, doc: &mut Document, view: &mut ViewState, out: &m
         view.review.drawing.take(Tool::Select);
         return;
     }
-    let pointer = ui.input(|input| input.pointer.latest_pos());
+    let pointing = pointing(ui, view, &shown, &frame, size);
     let easel = Easel {
         ui,
         painter: ui.painter().with_clip_rect(frame.rect),
@@ -331,9 +321,7 @@ pub(super) fn draw_ui(ui: &Ui, doc: &mut Document, view: &mut ViewState, out: &m
             _ => None,
         },
         new_label: new_label(doc, view),
-        pointer: pointer.filter(|_| view.pointer_down || view.over_canvas),
-        is_down: view.pointer_down,
-        is_clicked: view.clicked,
+        pointing,
     };
     for id in &view.review.marked {
         mark(&easel, *id);
@@ -348,6 +336,57 @@ pub(super) fn draw_ui(ui: &Ui, doc: &mut Document, view: &mut ViewState, out: &m
         Tool::Box => boxes::stretch(&easel, doc, drawing, out),
         Tool::Predict => boxes::predict(&easel, drawing, out),
     }
+    if let Some(at) = drawing.keys.at() {
+        key_pointer::cross(&easel, frame.points_from_image(at));
+    }
+}
+
+/// What the pointer does: the one that keys move, or the mouse's.
+fn pointing(
+    ui: &Ui,
+    view: &mut ViewState,
+    shown: &Shown,
+    frame: &CanvasFrame,
+    size: Size,
+) -> Pointing {
+    let drawing = &mut view.review.drawing;
+    let clicks = matches!(drawing.tool, Tool::Polygon | Tool::Cut);
+    let mouse = ui.input(|input| input.pointer.latest_pos());
+    let mouse = mouse.filter(|_| view.pointer_down || view.over_canvas);
+    let in_image = mouse.map(|mouse| {
+        let (x, y) = frame.image_from_points(mouse);
+        (x.into(), y.into())
+    });
+    let selected = match view.review.selected {
+        Some(Target::Annotation(id)) => shown.bbox_of(id),
+        _ => None,
+    };
+    let start = || {
+        let middle = |bbox: BoxXywh| (bbox.x + bbox.width / 2.0, bbox.y + bbox.height / 2.0);
+        let at: (f64, f64) = match (in_image, selected) {
+            (Some(at), _) => at,
+            (None, Some(bbox)) => middle(bbox),
+            (None, None) => (size.width as f64 / 2.0, size.height as f64 / 2.0),
+        };
+        (at.0.round(), at.1.round())
+    };
+    let is_active = drawing.tool != Tool::Select;
+    let keys = &mut drawing.keys;
+    let by_keys = is_active.then(|| keys.follow(ui, frame, size, start, clicks));
+    if let Some(by_keys) = by_keys.flatten() {
+        if let Some(at) = keys.at() {
+            view.canvas.reveal(at);
+        }
+        return by_keys;
+    }
+    Pointing {
+        at: mouse,
+        in_image,
+        is_down: view.pointer_down,
+        is_pressed: view.pointer_down && ui.input(|input| input.pointer.primary_pressed()),
+        is_clicked: view.clicked,
+        is_dragged: ui.input(|input| input.pointer.is_decidedly_dragging()),
+    }
 }
 
 fn new_label(doc: &Document, view: &ViewState) -> usize {
@@ -358,14 +397,10 @@ fn new_label(doc: &Document, view: &ViewState) -> usize {
 
 /// A frame around an annotation that is marked to be merged.
 fn mark(easel: &Easel<'_>, id: u64) {
-    let Some(truth) = easel.shown.annotations() else {
+    let Some(bbox) = easel.shown.bbox_of(id) else {
         return;
     };
-    let place = truth.instances.iter().position(|it| it.id == id);
-    let Some(shape) = place.and_then(|at| truth.shapes.get(at)) else {
-        return;
-    };
-    let [a, b, c, d] = box_corners(shape.bbox).map(|at| easel.on_screen(at));
+    let [a, b, c, d] = box_corners(bbox).map(|at| easel.on_screen(at));
     let path = [a, b, c, d, a];
     let accent = theme::colours(easel.ui).accent;
     let dashes = |stroke| egui::Shape::dashed_line(&path, stroke, 6.0, 4.0);

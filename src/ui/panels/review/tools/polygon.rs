@@ -78,7 +78,7 @@ pub(super) fn draw(
     let at = easel
         .snapped()
         .filter(|_| tool == Tool::Polygon || easel.id.is_some());
-    if let (Some(at), Some(pointer), true) = (at, easel.pointer, easel.is_clicked) {
+    if let (Some(at), Some(pointer), true) = (at, easel.pointing.at, easel.pointing.is_clicked) {
         let first = polygon.corners.first().map(|&first| easel.on_screen(first));
         let is_first = first.is_some_and(|first| first.distance(pointer) <= REACH);
         match is_first && polygon.corners.len() > 2 {
