@@ -1,6 +1,7 @@
 //! The Review workspace in the real window: by keys and by labels, over a restart, beside a second window.
 
 mod queues;
+mod safety;
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -71,7 +72,7 @@ fn undo(window: &mut Window) {
 }
 
 fn verdicts(window: &Window) -> Vec<(Target, Option<Verdict>)> {
-    let review = reviewed(&window);
+    let review = reviewed(window);
     review
         .opinions()
         .iter()
@@ -91,7 +92,8 @@ fn saved(window: &mut Window) {
 }
 
 fn exported(window: &mut Window, path: &Path) -> Value {
-    window.state_mut().export_review(Format::Coco, path);
+    let document = window.state_mut().document_mut();
+    document.export_review(Format::Coco, path);
     until(window, "the export", |_| path.exists());
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
@@ -258,7 +260,7 @@ fn notes_are_typed_and_keys_stay_keys_in_them() {
     settle(&mut window);
     press(&mut window, Key::N);
     let note = |window: &Window| {
-        let review = reviewed(&window);
+        let review = reviewed(window);
         review.opinion(&Target::Annotation(1))
     };
     window
@@ -327,7 +329,7 @@ fn the_selection_stays_on_its_annotation() {
     let files = files();
     let mut window = open(&files, egui::Theme::Dark);
     let review_of = |window: &Window| {
-        let review = reviewed(&window);
+        let review = reviewed(window);
         review.annotation_ids(0)
     };
     let all = review_of(&window);
@@ -357,7 +359,7 @@ fn the_selection_stays_on_its_annotation() {
 }
 
 fn steps(window: &Window) -> usize {
-    let review = reviewed(&window);
+    let review = reviewed(window);
     review.history_position()
 }
 

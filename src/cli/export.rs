@@ -107,6 +107,7 @@ pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<
         format,
         out: args.out.clone(),
         predictions: args.predictions.clone(),
+        prediction_hash: None,
         command_line: shell::line(output::command_words().iter().map(String::as_str)),
     };
     let stop = interrupt::flag()?;

@@ -237,7 +237,7 @@ fn list(review: &ReviewSession, shared: &Shared, out: &mut dyn Write) -> anyhow:
         queues: queues
             .map(|(name, queue)| QueueRow {
                 name,
-                progress: queue.progress(review.opinions()).words(),
+                progress: review.progress(queue).words(),
             })
             .collect(),
     };

@@ -111,7 +111,7 @@ impl Write for AtomicFile {
 }
 
 /// `path` with more text at its end.
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

@@ -21,7 +21,7 @@ pub use corrections::{Corrected, CorrectedSet, Corrections, Counts, Origin, Reco
 pub use dataset::{Annotation, Annotations, Dataset, DatasetImage};
 pub use derive::{Derivation, write_derived};
 pub use error::CocoError;
-pub use file::{AtomicFile, content_hash, write_json, write_whole};
+pub use file::{AtomicFile, content_hash, with_suffix, write_json, write_whole};
 pub use shape::{Shape, ShapeError};
 pub use yolo::{FormatCounts, write_yolo};
 

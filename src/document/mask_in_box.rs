@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::prediction_source::name_of;
 use super::review::{Edit, Origin, Shape};
 use super::{Document, ImageTask, Notice, NoticeKind};
 use crate::jobs::mask_in_box::{BoxJob, BoxRequest, FoundMask};
@@ -54,8 +55,7 @@ impl Document {
         };
         let class = prompt.annotation.and_then(|id| {
             let category = self.review()?.record(id)?.category_id;
-            let ids = &self.classes.category_ids;
-            let label = ids.iter().position(|&it| it == category)?;
+            let label = self.categories.label(category)?;
             Some(self.classes.name(label))
         });
         if self.box_prompts.is_none() {
@@ -81,9 +81,7 @@ impl Document {
             self.box_prompts = None; // the next box starts another thread
             return Err("The model broke; the log holds why".into());
         }
-        let checkpoint = self.request.checkpoint.file_name();
-        let checkpoint = checkpoint.unwrap_or_default().to_string_lossy();
-        let asked = (prompt, checkpoint.into_owned());
+        let asked = (prompt, name_of(&self.request.checkpoint));
         prompts.asked.insert(prompts.number, asked);
         Ok(())
     }
@@ -135,7 +133,7 @@ impl Document {
         }
         let names = &self.classes.names;
         let label = names.iter().position(|name| *name == found.class);
-        let category = label.and_then(|label| self.classes.category_id(label));
+        let category = label.and_then(|label| self.categories.id(label));
         let is_unsure = found.is_other_class || (prompt.annotation.is_none() && category.is_none());
         let edit = match prompt.annotation {
             Some(id) => Edit::SetMask {

@@ -2,16 +2,20 @@
 //!
 //! Nothing here waits: opening, inference, annotations and export run on threads; `poll` takes in what they finished.
 
+mod categories;
 pub mod evaluation;
+mod exporting;
 pub mod filter;
 pub mod health;
 mod images_list;
 mod mask_in_box;
 mod open;
 mod opening;
+mod prediction_source;
 pub mod review;
 mod reviewing;
 mod running;
+mod saving;
 pub mod settings;
 mod state;
 pub mod training;
@@ -28,10 +32,12 @@ pub use crate::jobs::images;
 pub use crate::jobs::infer::{ImageTask, ModelRequest, ModelSummary};
 pub use crate::jobs::logging;
 pub use crate::structures::ranking;
+pub use categories::Categories;
+pub use exporting::{ExportProgress, Format};
 pub use images_list::{ImageEntry, ImageState};
 pub use mask_in_box::BoxPrompt;
 pub use opening::OpeningProgress;
-pub use reviewing::{Format, ReviewState};
+pub use reviewing::ReviewState;
 pub use state::{Document, ModelState, Notice, NoticeKind, Progress, Source, SourceKind};
 pub use truth::{Truth, TruthInstance, TruthState};
 

@@ -1,24 +1,18 @@
 //! The review of the open set in the window: opened on a thread when it is first wanted, edited at once, saved by a thread of
 //! its own. What it changes shows in classes and annotations; the evaluation stays that of the file.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
 use super::evaluation::Side;
 use super::review::{
-    Access, Applied, Corrections, Edit, Keep, Opinion, PredictionKey, Queue, ReviewError,
-    ReviewSession, Target,
+    Access, Applied, Edit, Keep, Queue, ReviewError, ReviewSession, Standing, Target,
 };
 use super::watch::FileWatch;
 use super::{Document, Notice, NoticeKind};
 use crate::coco::dataset::Dataset;
-use crate::jobs::export::{ExportRequest, ExportSummary, export};
-use crate::structures::Detection;
-
-pub use crate::jobs::export::Format;
 
 /// Where the review of what is open stands.
 pub enum ReviewState<'a> {
@@ -104,6 +98,7 @@ impl Document {
             Ok(Ok(session)) => Reviewing::Ready(Box::new(session)),
         };
         if let Reviewing::Ready(session) = &next {
+            session.tell_saved(Arc::clone(&self.wake));
             let kind = match session.is_read_only() {
                 true => NoticeKind::Warning,
                 false => NoticeKind::Info,
@@ -132,8 +127,8 @@ impl Document {
             return;
         };
         let all = session.corrections_by_image();
+        self.renew_categories();
         self.correct_all(all);
-        self.renew_classes();
     }
 
     fn show_corrections_of(&mut self, image: usize) {
@@ -142,21 +137,6 @@ impl Document {
         };
         let corrections = session.corrections_of(image);
         self.correct(image, corrections);
-    }
-
-    /// The file's classes, then the new ones: labels stay what they are.
-    fn renew_classes(&mut self) {
-        let Some(Reviewing::Ready(session)) = &self.reviewing else {
-            return;
-        };
-        let classes = session.classes();
-        if classes.names.len() >= self.classes.names.len() || self.has_review_classes {
-            self.has_review_classes = true;
-            if classes != self.classes {
-                self.classes = classes;
-                self.classes_changed();
-            }
-        }
     }
 
     /// Does an edit; a refusal is told, and that polygons became run lengths. What was done, where anything was.
@@ -201,13 +181,13 @@ impl Document {
             }
             Ok(applied) => {
                 let applied = applied?;
-                let image = applied.image_id.and_then(|id| session.image_position(id));
-                match image {
-                    Some(image) => self.show_corrections_of(image),
-                    // Something of several images, or of none.
-                    None => self.show_corrections(),
+                let images = applied.images.iter();
+                let images: Option<Vec<usize>> =
+                    images.map(|&id| session.image_position(id)).collect();
+                self.renew_categories();
+                for image in images.unwrap_or_default() {
+                    self.show_corrections_of(image);
                 }
-                self.renew_classes();
                 self.reviewed();
                 Some(applied)
             }
@@ -241,7 +221,7 @@ impl Document {
     pub fn walk_queue(
         &mut self,
         name: &str,
-        walk: impl FnOnce(&mut Queue, &BTreeMap<Target, Opinion>) -> Option<Target>,
+        walk: impl FnOnce(&mut Queue, &dyn Fn(&Target) -> Standing) -> Option<Target>,
     ) -> Option<Target> {
         let Some(Reviewing::Ready(session)) = &mut self.reviewing else {
             return None;
@@ -256,128 +236,15 @@ impl Document {
         }
     }
 
-    /// What verdicts on a prediction of an image belong to; none where the image is not of a set.
-    pub fn prediction_target(&self, image: usize, detection: &Detection) -> Option<Target> {
-        let image_id = self.dataset.as_ref()?.images().get(image)?.id;
-        let source = self.prediction_source();
-        Some(Target::Prediction(PredictionKey::new(
-            image_id,
-            &source,
-            &detection.mask,
-        )))
-    }
-
-    /// Name of the checkpoint or file that predictions come from.
-    pub fn prediction_source(&self) -> String {
-        let path = self
-            .predictions_path
-            .as_deref()
-            .unwrap_or(&self.request.checkpoint);
-        path.file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
+    /// The folder of the set's JSON.
+    pub fn set_folder(&self) -> Option<PathBuf> {
+        let json = std::path::absolute(self.dataset.as_ref()?.json()).ok()?;
+        json.parent().map(Path::to_owned)
     }
 
     /// Id of an image in the set.
     pub fn image_id(&self, image: usize) -> Option<u64> {
         Some(self.dataset.as_ref()?.images().get(image)?.id)
-    }
-
-    /// Writes the corrected set on a thread; the end is told.
-    pub fn export_review(&mut self, format: Format, output: &Path) {
-        let started = self.start_export(format, output);
-        self.exports.extend(started);
-    }
-
-    /// The end of the export that was started; none where it was refused, which is told.
-    fn start_export(&mut self, format: Format, output: &Path) -> Option<Receiver<Notice>> {
-        let session = self.review()?;
-        let dataset = self.dataset.as_ref()?;
-        if let Err(error) = session.check_settled() {
-            let text = sentence(&error.to_string());
-            self.notices.push(Notice::new(NoticeKind::Error, text));
-            return None;
-        }
-        let (corrections, remarks) = (session.corrections().clone(), session.remarks());
-        let dataset = Arc::clone(dataset);
-        let request = ExportRequest {
-            format,
-            out: output.to_owned(),
-            predictions: self.predictions_path.clone(),
-            command_line: String::new(),
-        };
-        self.tell_later("export set", move || {
-            match export(&dataset, &corrections, &remarks, &request, &mut |_, _| true) {
-                Ok(summary) => told(&summary),
-                Err(error) => Notice::new(NoticeKind::Error, "The set was not exported")
-                    .with_details(error.to_string()),
-            }
-        })
-    }
-
-    /// Does `work` on a thread; what it says at the end.
-    fn tell_later(
-        &mut self,
-        name: &str,
-        work: impl FnOnce() -> Notice + Send + 'static,
-    ) -> Option<Receiver<Notice>> {
-        let (done, answer) = channel();
-        let wake = Arc::clone(&self.wake);
-        let work = move || {
-            // A document that is gone needs no notice.
-            let _ = done.send(work());
-            wake();
-        };
-        match std::thread::Builder::new().name(name.into()).spawn(work) {
-            Ok(_) => Some(answer),
-            Err(error) => {
-                let text = format!("Cannot start a thread: {error}");
-                self.notices.push(Notice::new(NoticeKind::Error, text));
-                None
-            }
-        }
-    }
-
-    /// Writes the corrected set, and puts it into the draft of a fine-tuning.
-    pub fn export_to_train(&mut self, output: &Path) {
-        let started = self.start_export(Format::Coco, output);
-        self.to_train = started.map(|answer| (output.to_owned(), answer));
-    }
-
-    /// Puts a set that was written into the draft; one that failed is only told.
-    pub(super) fn take_set_to_train(&mut self) {
-        let Some((path, answer)) = self.to_train.take() else {
-            return;
-        };
-        match answer.try_recv() {
-            Ok(notice) => {
-                if notice.kind != NoticeKind::Error {
-                    self.draft_mut().train_data = path.display().to_string();
-                    self.has_set_to_train = true;
-                }
-                self.notices.push(notice);
-            }
-            Err(TryRecvError::Empty) => self.to_train = Some((path, answer)),
-            Err(TryRecvError::Disconnected) => {}
-        }
-    }
-
-    /// Whether a corrected set was written that is to be trained on; it is in the draft then.
-    pub fn take_corrected_to_train(&mut self) -> bool {
-        std::mem::take(&mut self.has_set_to_train)
-    }
-
-    /// Writes the audit trail of the review on a thread; the end is told.
-    pub fn export_audit(&mut self, output: &Path) {
-        let Some(session) = self.review() else { return };
-        let (audit, output) = (session.audit(), output.to_owned());
-        let started = self.tell_later("export audit", move || match audit.export(&output) {
-            Ok(()) => Notice::new(NoticeKind::Info, format!("Exported {}", output.display())),
-            Err(error) => Notice::new(NoticeKind::Error, "The audit trail was not written")
-                .with_details(error.to_string()),
-        });
-        self.exports.extend(started);
     }
 
     /// Whether another program has changed the set's file since it was opened.
@@ -388,6 +255,12 @@ impl Document {
     /// Opens the set again, so that what another program changed is there as well; the review and the open predictions come
     /// back with it, and annotations that both changed wait for a decision.
     pub fn open_again(&mut self) {
+        if let Some(refused) = self.unsaved() {
+            let text = "Not opened again: the review is not on disk yet";
+            let notice = Notice::new(NoticeKind::Error, text);
+            self.notices.push(notice.with_details(refused));
+            return;
+        }
         let Some(source) = &self.source else { return };
         let path = source.path.clone();
         let second = self.second.as_ref().map(|second| second.path.clone());
@@ -401,77 +274,8 @@ impl Document {
 }
 
 /// Upper case first, as everything that is told.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(char::to_uppercase);
     first.into_iter().flatten().chain(letters).collect()
-}
-
-fn told(summary: &ExportSummary) -> Notice {
-    let written: Vec<String> = summary
-        .written
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
-    let edits = &summary.edits;
-    let mut details = vec![format!(
-        "{} masks and {} classes or flags changed, {} added, {} deleted, {} new classes",
-        edits.masks_changed,
-        edits.fields_changed,
-        edits.added,
-        edits.deleted,
-        edits.categories_added
-    )];
-    details.extend(summary.notes.iter().cloned());
-    Notice::new(
-        NoticeKind::Info,
-        format!("Exported {}", written.join(" and ")),
-    )
-    .with_details(details.join("\n"))
-}
-
-impl ReviewSession {
-    /// Id of the image of an annotation, a deleted one among them.
-    pub fn image_of(&self, id: u64) -> Option<u64> {
-        let record = self
-            .corrections()
-            .annotations
-            .get(&id)
-            .and_then(Option::as_ref);
-        record
-            .map(|record| record.image_id)
-            .or_else(|| self.head_image(id))
-    }
-
-    /// What differs, by position of the image.
-    pub fn corrections_by_image(&self) -> HashMap<usize, Corrections> {
-        let all = self.corrections();
-        let mut images: HashMap<usize, Corrections> = HashMap::new();
-        for (&id, record) in &all.annotations {
-            let image = self.image_of(id).and_then(|id| self.image_position(id));
-            if let Some(image) = image {
-                let of_image = images.entry(image).or_default();
-                of_image.annotations.insert(id, record.clone());
-            }
-        }
-        for corrections in images.values_mut() {
-            corrections.categories.clone_from(&all.categories);
-        }
-        images
-    }
-
-    /// What differs in one image; none where nothing does.
-    pub fn corrections_of(&self, image: usize) -> Option<Corrections> {
-        let image_id = self.set().images().get(image)?.id;
-        let all = self.corrections();
-        let here = all
-            .annotations
-            .iter()
-            .filter(|(id, _)| self.image_of(**id) == Some(image_id));
-        let corrections = Corrections {
-            annotations: here.map(|(&id, record)| (id, record.clone())).collect(),
-            categories: all.categories.clone(),
-        };
-        (!corrections.annotations.is_empty()).then_some(corrections)
-    }
 }

@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-use super::open::merge_classes;
 use super::state::{Document, ModelState, Notice, NoticeKind, Progress};
 use super::{ImageState, ImageTask, ModelSummary};
-use crate::coco::{PredictedImage, predictions};
+use crate::coco::predictions;
 use crate::jobs::infer::{InferEvent, InferJob};
 use crate::structures::{Detection, Size};
 
@@ -171,7 +170,7 @@ impl Document {
     }
 
     fn model_loaded(&mut self, summary: ModelSummary) {
-        let labels = merge_classes(&mut self.classes, &summary.classes);
+        let labels = self.merge_classes(&summary.classes);
         if let Some(running) = &mut self.running {
             running.labels = labels;
         }
@@ -240,15 +239,7 @@ impl Document {
 
     /// Writes the predictions as JSON on a thread; a notice tells the end.
     pub fn export(&mut self, output: &Path) {
-        let done = self.images.iter().filter_map(|image| {
-            let detections = image.detections()?.to_vec();
-            Some(PredictedImage::new(
-                image.key.clone(),
-                image.size?,
-                detections,
-            ))
-        });
-        let images: Vec<_> = done.collect();
+        let images: Vec<_> = self.predicted_images().collect();
         if images.is_empty() {
             let text = "Nothing to export: no image has predictions";
             self.notices.push(Notice::new(NoticeKind::Warning, text));

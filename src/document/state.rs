@@ -6,16 +6,20 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
+use super::categories::Categories;
 use super::evaluation::{Analyst, Attaching, BoundaryJob, Evaluator, Second, Side};
+use super::exporting::Exporting;
 use super::filter::{EvaluationFields, FilterInput, GroundTruth};
 use super::health::Checkup;
 use super::mask_in_box::BoxPrompts;
 use super::open::{self, OpenError, Opened};
 use super::opening::{Opening, OpeningProgress, Step, Teller};
+use super::prediction_source::PredictionSource;
 use super::ranking::RankBy;
 use super::review::Corrections;
 use super::reviewing::Reviewing;
 use super::running::Running;
+use super::saving::Saving;
 use super::settings::Settings;
 use super::training::Training;
 use super::truth::TruthKeeper;
@@ -145,22 +149,27 @@ pub struct Document {
     pub(super) checkup: Option<Checkup>,
     pub(super) boundary: Option<BoundaryJob>,
     pub(super) predictions_path: Option<PathBuf>,
+    /// What verdicts on predictions belong to.
+    pub(super) prediction_source: Option<PredictionSource>,
     /// Changes whenever predictions or classes change.
     pub(super) predictions_number: u64,
     truth: Option<TruthKeeper>,
     pub(super) reviewing: Option<Reviewing>,
+    pub(super) saving: Saving,
     /// Whether the set's file is still the one that was opened.
     pub(super) watch: Option<FileWatch>,
     /// Boxes that the model is asked about.
     pub(super) box_prompts: Option<BoxPrompts>,
     /// The state of the review that was last waited for.
     pub(super) committed: u64,
-    /// A corrected set that is being written to be trained on.
-    pub(super) to_train: Option<(PathBuf, Receiver<Notice>)>,
+    /// Exports of the review that are under way.
+    pub(super) exporting: Vec<Exporting>,
     /// Whether one was written since that was last asked.
     pub(super) has_set_to_train: bool,
-    /// Whether `classes` are those of the review.
-    pub(super) has_review_classes: bool,
+    /// Ids and labels of the set's categories and of new ones.
+    pub(super) categories: Arc<Categories>,
+    /// Classes that the review alone knows.
+    pub(super) review_classes: Vec<String>,
     evaluation: Option<Arc<EvaluationFields>>,
     opening: Option<Opening>,
     pub(super) training: Training,
@@ -198,15 +207,18 @@ impl Document {
             checkup: None,
             boundary: None,
             predictions_path: None,
+            prediction_source: None,
             predictions_number: 0,
             truth: None,
             reviewing: None,
+            saving: Saving::default(),
             watch: None,
             box_prompts: None,
             committed: 0,
-            to_train: None,
+            exporting: Vec::new(),
             has_set_to_train: false,
-            has_review_classes: false,
+            categories: Arc::default(),
+            review_classes: Vec::new(),
             evaluation: None,
             opening: None,
             training: Training::default(),
@@ -291,7 +303,7 @@ impl Document {
             || !self.to_attach.is_empty()
             || self.running.is_some()
             || !self.exports.is_empty()
-            || self.to_train.is_some()
+            || !self.exporting.is_empty()
             || self.asked_masks() > 0
     }
 
@@ -313,20 +325,15 @@ impl Document {
         self.take_evaluations();
         self.take_training();
         self.take_review();
+        self.take_saving();
+        self.renew_prediction_source();
         if let Some(checkup) = &mut self.checkup {
             checkup.poll();
         }
         if let Some(boundary) = &mut self.boundary {
             boundary.poll();
         }
-        self.exports.retain(|export| match export.try_recv() {
-            Ok(notice) => {
-                self.notices.push(notice);
-                false
-            }
-            Err(error) => error == std::sync::mpsc::TryRecvError::Empty,
-        });
-        self.take_set_to_train();
+        self.take_exports();
         self.take_masks();
         if self.watch.as_mut().is_some_and(FileWatch::take_news) {
             let text =
@@ -425,6 +432,9 @@ impl Document {
         self.choose_model(&opened);
         self.images = opened.images;
         self.classes = opened.classes;
+        let set = opened.dataset.as_deref();
+        let of_set = set.map(|set| Categories::of_file(set.classes()));
+        self.categories = Arc::new(of_set.unwrap_or_default());
         let wake = || Arc::clone(&self.wake);
         self.truth =
             (opened.dataset.clone()).and_then(|dataset| TruthKeeper::new(dataset, wake()).ok());
@@ -483,10 +493,11 @@ impl Document {
     fn clear(&mut self) {
         self.running = None;
         self.truth = None;
-        self.reviewing = None;
+        self.leave_review();
         self.watch = None;
         self.box_prompts = None;
-        self.has_review_classes = false;
+        self.categories = Arc::default();
+        self.review_classes.clear();
         self.dataset = None;
         self.attaching = None;
         self.evaluator = None;
@@ -495,6 +506,7 @@ impl Document {
         self.checkup = None;
         self.boundary = None;
         self.predictions_path = None;
+        self.prediction_source = None;
         self.evaluation = None;
         self.source = None;
         self.images = Vec::new();
@@ -524,9 +536,12 @@ impl Document {
         }
     }
 
-    /// The classes are others now; labels are what they were.
-    pub(super) fn classes_changed(&mut self) {
+    /// There are other categories now; labels are what they were.
+    pub(super) fn categories_changed(&mut self) {
         self.revision += 1;
+        if let Some(keeper) = &mut self.truth {
+            keeper.set_categories(Arc::clone(&self.categories));
+        }
     }
 
     /// Something was said or corrected.

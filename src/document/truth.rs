@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Wake;
 use super::review::{self, CorrectedSet, Corrections};
+use super::{Categories, Wake};
 use crate::coco::dataset::{Annotation, Dataset};
 use crate::eval::best_overlap;
 use crate::structures::Detection;
@@ -46,8 +46,9 @@ pub enum TruthState {
 }
 
 type Predictions = Option<Arc<Vec<Detection>>>;
-/// What a review made of an image.
-type Corrected = Option<Arc<Corrections>>;
+/// What a review made of an image, and the labels of its categories.
+type Corrected = Option<(Arc<Corrections>, Arc<Categories>)>;
+type Request = (usize, Predictions, Corrected);
 
 /// What is known of an image, and for which predictions.
 struct Known {
@@ -58,17 +59,18 @@ struct Known {
 
 /// Asks a thread for annotations and keeps the latest.
 pub(super) struct TruthKeeper {
-    requests: Sender<(usize, Predictions, Corrected)>,
+    requests: Sender<Request>,
     answers: Receiver<(usize, Arc<Truth>)>,
     known: HashMap<usize, Known>,
     corrections: HashMap<usize, Arc<Corrections>>,
+    categories: Arc<Categories>,
     clock: u64,
 }
 
 impl TruthKeeper {
     /// A thread of its own for `dataset`; it ends with the keeper.
     pub fn new(dataset: Arc<Dataset>, wake: Wake) -> std::io::Result<Self> {
-        let (requests, work) = channel::<(usize, Predictions, Corrected)>();
+        let (requests, work) = channel::<Request>();
         let (done, answers) = channel();
         let done = Mutex::new(done);
         std::thread::Builder::new()
@@ -76,7 +78,9 @@ impl TruthKeeper {
             .spawn(move || {
                 while let Ok((index, predictions, corrections)) = work.recv() {
                     let annotations = match corrections {
-                        Some(corrections) => corrected(&dataset, index, &corrections),
+                        Some((corrections, categories)) => {
+                            corrected(&dataset, index, &corrections, &categories)
+                        }
                         None => dataset.annotations(index).kept,
                     };
                     let truth = Arc::new(measure(&annotations, predictions.as_deref()));
@@ -92,8 +96,14 @@ impl TruthKeeper {
             answers,
             known: HashMap::new(),
             corrections: HashMap::new(),
+            categories: Arc::default(),
             clock: 0,
         })
+    }
+
+    /// From now on corrected annotations have these labels.
+    pub fn set_categories(&mut self, categories: Arc<Categories>) {
+        self.categories = categories;
     }
 
     /// The annotations of an image are asked for anew, with other corrections; what is known stays until they are here.
@@ -137,7 +147,8 @@ impl TruthKeeper {
         if known.asked_with != asked_with {
             known.asked_with = asked_with;
             // A thread that is gone leaves the answer pending; the log has its reason.
-            let corrections = self.corrections.get(&index).cloned();
+            let corrections = self.corrections.get(&index);
+            let corrections = corrections.map(|it| (Arc::clone(it), Arc::clone(&self.categories)));
             let _ = self
                 .requests
                 .send((index, predictions.clone(), corrections));
@@ -160,7 +171,12 @@ impl TruthKeeper {
 }
 
 /// The annotations of an image as a review left them; none where the file was changed meanwhile.
-fn corrected(dataset: &Dataset, index: usize, corrections: &Corrections) -> Vec<Annotation> {
+fn corrected(
+    dataset: &Dataset,
+    index: usize,
+    corrections: &Corrections,
+    categories: &Categories,
+) -> Vec<Annotation> {
     let set = CorrectedSet::new(dataset, corrections);
     let annotations = set
         .annotations(index)
@@ -168,7 +184,7 @@ fn corrected(dataset: &Dataset, index: usize, corrections: &Corrections) -> Vec<
         .unwrap_or_default();
     let annotation = |corrected: review::Corrected| Annotation {
         id: corrected.id,
-        label: corrected.label,
+        label: (categories.label(corrected.category_id)).unwrap_or(corrected.label),
         category_id: corrected.category_id,
         bbox: corrected.bbox,
         area: corrected.area,

@@ -144,9 +144,9 @@ impl App {
         self.document.export(output);
     }
 
-    /// Exports the corrected set as the dialog does once a path was chosen; tests have no dialog.
-    pub fn export_review(&mut self, format: crate::document::Format, output: &std::path::Path) {
-        self.document.export_review(format, output);
+    /// What is open, for whoever drives the window.
+    pub fn document_mut(&mut self) -> &mut Document {
+        &mut self.document
     }
 
     /// Takes in what the threads finished.
@@ -241,12 +241,16 @@ impl App {
     }
 
     fn carry_out(&mut self, ctx: &egui::Context) {
-        let commands = self.commands.take();
-        for command in &commands {
-            dispatch(command, &mut self.target(ctx));
-        }
-        if !commands.is_empty() {
+        let mut commands = self.commands.take().into_iter();
+        while let Some(command) = commands.next() {
+            let before = self.view.selection();
+            dispatch(&command, &mut self.target(ctx));
             ctx.request_repaint();
+            // What is selected now is known when it was drawn: what follows waits for that.
+            if self.view.workspace == Workspace::Review && self.view.selection() != before {
+                self.commands.extend(commands);
+                break;
+            }
         }
         self.document.commit_edits();
     }
@@ -406,6 +410,11 @@ impl App {
             None => false,
             Some(Overlay::FineTune) => is_done,
             Some(Overlay::DeleteRun(run)) => panels::train::delete_ui(ctx, doc, view, run, out),
+            Some(Overlay::Unsaved(what)) => {
+                let answer = panels::unsaved::unsaved_ui(ctx, doc, what);
+                shell.closes_anyway |= answer == panels::unsaved::Answer::Close;
+                answer != panels::unsaved::Answer::Open
+            }
             Some(Overlay::Palette) => shell.palette.show(ctx, doc, view, out),
             Some(Overlay::Keys) => panels::keys_sheet::keys_sheet_ui(ctx),
             Some(Overlay::Settings) => {
@@ -444,6 +453,19 @@ impl App {
         shell.drop.show(ctx, &mut self.commands);
     }
 
+    /// The window does not close over edits that no disk has, unless that was said.
+    fn ask_before_closing(&mut self, ctx: &egui::Context) {
+        let is_closing = ctx.input(|input| input.viewport().close_requested());
+        if !is_closing || self.shell.closes_anyway {
+            return;
+        }
+        review_dispatch::keep_all_typed(&mut self.document, &mut self.view);
+        if let Some(refused) = self.document.unsaved() {
+            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
+            self.shell.overlay = Some(Overlay::Unsaved(refused));
+        }
+    }
+
     /// Notices what is to come back at the next start.
     fn remember(&mut self, ctx: &egui::Context) {
         let memory = &mut self.shell.memory;
@@ -466,6 +488,7 @@ impl eframe::App for App {
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
         self.take_in(&ctx);
+        self.ask_before_closing(&ctx);
         let workspace = self.view.workspace;
         keys::collect(&ctx, self.shell.covers(), workspace, &mut self.commands);
         self.carry_out(&ctx);

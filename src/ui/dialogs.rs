@@ -119,10 +119,14 @@ impl Ask {
             Self::Folder | Self::Runs => Wants::Folder,
             Self::CocoSet | Self::Predictions | Self::Second => Wants::Json,
             Self::Checkpoint => Wants::Checkpoint,
-            Self::Export | Self::CorrectedToTrain | Self::Corrected(Format::Coco) => Wants::NewJson,
+            Self::Export
+            | Self::CorrectedToTrain
+            | Self::Corrected(Format::Coco | Format::Predictions) => Wants::NewJson,
             Self::Corrected(Format::Csv) => Wants::New("annotations.csv"),
             Self::Corrected(Format::Cvat) => Wants::New("annotations.xml"),
-            Self::Corrected(_) => Wants::New("export"),
+            Self::Corrected(Format::Results) => Wants::New("results"),
+            Self::Corrected(Format::Html) => Wants::New("report"),
+            Self::Corrected(format) => Wants::New(format.name()),
             Self::Audit => Wants::New("audit.csv"),
             Self::Draft(path) => match path {
                 DraftPath::TrainFolder | DraftPath::ValFolder | DraftPath::Output => Wants::Folder,
@@ -150,7 +154,7 @@ impl Ask {
             Wants::NewJson => dialog
                 .add_filter("JSON", &["json"])
                 .set_file_name(match self {
-                    Self::Export => "predictions.json",
+                    Self::Export | Self::Corrected(Format::Predictions) => "predictions.json",
                     _ => "corrected.json",
                 })
                 .save_file(),
@@ -293,6 +297,12 @@ fn has_focus(ctx: &egui::Context) -> bool {
     ctx.input(|input| input.viewport().focused != Some(false))
 }
 
+/// The demo lies in a cache folder, where nobody keeps photos.
+fn is_demo(doc: &Document) -> bool {
+    let source = doc.source();
+    source.is_some_and(|source| source.kind == SourceKind::Demo)
+}
+
 /// Where the dialog begins: beside what is open, or what was open last.
 fn start_folder(ask: Ask, doc: &Document) -> Option<PathBuf> {
     let settings = doc.settings();
@@ -301,10 +311,11 @@ fn start_folder(ask: Ask, doc: &Document) -> Option<PathBuf> {
             settings.recent_checkpoints.first().cloned()
         }
         Ask::Runs | Ask::Draft(DraftPath::Output) => settings.run_folders.first().cloned(),
+        // Outside of the set: a second JSON in its folder would make it ambiguous which one is the set's.
+        Ask::Corrected(_) | Ask::CorrectedToTrain if !is_demo(doc) => doc.set_folder(),
         _ => doc
             .source()
-            // The demo lies in a cache folder, where nobody keeps photos.
-            .filter(|source| source.kind != SourceKind::Demo)
+            .filter(|_| !is_demo(doc))
             .map(|source| source.path.clone())
             .filter(|path| path.is_absolute())
             .or_else(|| settings.recent.first().cloned()),

@@ -236,7 +236,8 @@ fn command_of(key: Key, modifiers: Modifiers, workspace: Workspace) -> Option<Co
 }
 
 /// Keys that a focused button, slider or list needs for itself.
-const NAVIGATION: [Key; 8] = [
+const NAVIGATION: [Key; 9] = [
+    Key::Enter,
     Key::Tab,
     Key::ArrowLeft,
     Key::ArrowRight,
@@ -257,22 +258,26 @@ pub fn collect(
 ) {
     let in_text = ctx.text_edit_focused();
     let in_widget = ctx.memory(|memory| memory.focused().is_some());
-    let pressed: Vec<(Key, Modifiers)> = ctx.input(|input| {
-        let keys = input.events.iter().filter_map(|event| match event {
-            Event::Key {
-                key,
-                pressed: true,
-                modifiers,
-                ..
-            } => Some((*key, *modifiers)),
-            _ => None,
-        });
+    let mut pressed: Vec<Pressed> = ctx.input(|input| {
+        let events = input.events.iter().enumerate();
+        let keys = events.filter_map(|(place, event)| Pressed::of(event, place));
         keys.collect()
     });
     let stolen = ctx
         .with_plugin(|tab: &mut TabKeys| std::mem::take(&mut tab.pressed))
         .unwrap_or_default();
-    for (key, modifiers) in pressed.into_iter().chain(stolen) {
+    // In the order in which they were pressed: each acts on what the one before has led to.
+    for key in stolen.into_iter().rev() {
+        let at = pressed.partition_point(|other| other.place < key.place);
+        pressed.insert(at, key);
+    }
+    for Pressed {
+        key,
+        modifiers,
+        is_repeat,
+        ..
+    } in pressed
+    {
         let is_escape = key == Key::Escape;
         let reserved = if in_text {
             // Its own steps are what a field takes back.
@@ -282,6 +287,8 @@ pub fn collect(
             in_widget && NAVIGATION.contains(&key)
         };
         let command = command_of(key, modifiers, workspace).filter(|_| !reserved);
+        // A key that is held down says nothing of the instances that come up under it.
+        let command = command.filter(|command| !(is_repeat && is_once(command)));
         // Behind a dialog nothing moves: only what concerns the window itself is taken.
         let command = command.filter(|command| {
             !overlay_open || is_escape || matches!(command, Command::TogglePalette | Command::Quit)
@@ -292,12 +299,53 @@ pub fn collect(
     }
 }
 
+/// Whether a command is carried out once however long its key is held.
+fn is_once(command: &Command) -> bool {
+    use ReviewCommand as R;
+    let repeats = |command: &R| {
+        matches!(
+            command,
+            R::Undo | R::Redo | R::Resize(_) | R::NextInQueue | R::Skip | R::Back
+        )
+    };
+    matches!(command, Command::Review(command) if !repeats(command))
+}
+
+/// A key that was pressed.
+struct Pressed {
+    key: Key,
+    modifiers: Modifiers,
+    is_repeat: bool,
+    /// Its place among the events of the frame.
+    place: usize,
+}
+
+impl Pressed {
+    fn of(event: &Event, place: usize) -> Option<Self> {
+        match event {
+            Event::Key {
+                key,
+                pressed: true,
+                repeat,
+                modifiers,
+                ..
+            } => Some(Self {
+                key: *key,
+                modifiers: *modifiers,
+                is_repeat: *repeat,
+                place,
+            }),
+            _ => None,
+        }
+    }
+}
+
 /// Tab walks through instances while an image is open and no widget has the focus; egui would move the focus with it.
 /// A click into a field gives the focus to a widget, Esc takes it away.
 pub struct TabKeys {
     /// Whether Tab belongs to the instances now.
     is_ours: Arc<AtomicBool>,
-    pressed: Vec<(Key, Modifiers)>,
+    pressed: Vec<Pressed>,
 }
 
 impl TabKeys {
@@ -321,20 +369,17 @@ impl egui::Plugin for TabKeys {
         if !self.is_ours.load(Ordering::Relaxed) {
             return;
         }
-        let pressed = &mut self.pressed;
-        input.events.retain(|event| match event {
-            Event::Key {
-                key: Key::Tab,
-                pressed: is_down,
-                modifiers,
-                ..
-            } if !modifiers.alt && !modifiers.command => {
-                if *is_down {
-                    pressed.push((Key::Tab, *modifiers));
-                }
-                false
+        let (pressed, mut kept) = (&mut self.pressed, 0);
+        input.events.retain(|event| {
+            let is_ours = matches!(
+                event,
+                Event::Key { key: Key::Tab, modifiers, .. } if !modifiers.alt && !modifiers.command
+            );
+            if is_ours {
+                pressed.extend(Pressed::of(event, kept));
             }
-            _ => true,
+            kept += usize::from(!is_ours);
+            !is_ours
         });
     }
 }

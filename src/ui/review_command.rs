@@ -91,6 +91,8 @@ pub enum ReviewCommand {
     Retry,
     /// Ask where to write the corrected set.
     Export(Format),
+    /// Stop the export that is under way.
+    CancelExport,
     /// Ask where to write the audit trail.
     ExportAudit,
     /// Fine-tune on the corrected set: it is written first.
@@ -131,7 +133,15 @@ impl ReviewCommand {
             Self::Export(Format::Voc),
             Self::Export(Format::Cvat),
             Self::Export(Format::Csv),
+            Self::Export(Format::Overlays),
+            Self::Export(Format::Predictions),
+            Self::Export(Format::Results),
+            Self::Export(Format::Html),
             Self::ExportAudit,
+            Self::CancelExport,
+            Self::FineTune,
+            Self::OpenAgain,
+            Self::Retry,
         ]);
         all
     }
@@ -177,9 +187,15 @@ impl ReviewCommand {
             Self::Settle(_, Keep::Mine) => "Keep the correction".into(),
             Self::Settle(_, Keep::Theirs) => "Take what the file has".into(),
             Self::Retry => "Open the review again".into(),
+            Self::Export(format) if of_predictions(*format) => format!(
+                "Export the predictions that were not rejected: {}…",
+                format_name(*format)
+            )
+            .into(),
             Self::Export(format) => {
                 format!("Export the corrected set: {}…", format_name(*format)).into()
             }
+            Self::CancelExport => "Stop the export".into(),
             Self::ExportAudit => "Export the audit trail…".into(),
             Self::FineTune => "Fine-tune on the corrected set…".into(),
         }
@@ -195,7 +211,12 @@ impl ReviewCommand {
         let selected = view.review.selected.as_ref();
         let is_annotation = matches!(selected, Some(Judged::Annotation(_)));
         match self {
+            Self::Export(format) if of_predictions(*format) => {
+                let mut images = doc.images().iter();
+                images.any(|image| image.detections().is_some())
+            }
             Self::Export(_) | Self::ExportAudit | Self::FineTune => true,
+            Self::CancelExport => doc.export_progress().is_some(),
             Self::Retry => false,
             Self::ToggleList => is_here && view.image.is_some(),
             Self::Tool(_) | Self::Drawn { .. } | Self::PredictIn { .. } | Self::SetNewClass(_) => {
@@ -230,8 +251,9 @@ impl ReviewCommand {
             }
             Self::Delete if view.review.drawing.has_corners() => false,
             Self::Judge(Verdict::MissingObject) => is_here && is_writable && view.image.is_some(),
-            Self::Judge(_) | Self::ClearVerdict | Self::FocusNote | Self::Delete => {
-                is_here && is_writable && selected.is_some()
+            Self::Judge(_) | Self::Delete => is_here && is_writable && selected.is_some(),
+            Self::ClearVerdict | Self::FocusNote => {
+                is_here && is_writable && subject(doc, view).is_some()
             }
             Self::TakeOver => {
                 is_here && is_writable && matches!(selected, Some(Judged::Prediction(_)))
@@ -242,6 +264,10 @@ impl ReviewCommand {
             Self::Settle(..) | Self::SetNote(..) | Self::SetTags(..) => is_here && is_writable,
         }
     }
+}
+
+fn of_predictions(format: Format) -> bool {
+    matches!(format, Format::Predictions | Format::Results | Format::Html)
 }
 
 /// As menus name it.
@@ -286,16 +312,26 @@ pub fn to_merge(view: &ViewState) -> Vec<u64> {
 
 /// The class of a new annotation: the one that was chosen last, else the first.
 pub fn new_class(doc: &Document, view: &ViewState) -> Option<i64> {
-    let ids = &doc.classes().category_ids;
-    let chosen = view.review.new_class.filter(|id| ids.contains(id));
-    chosen.or(ids.first().copied())
+    let categories = doc.categories();
+    let is_there = |id: &i64| categories.label(*id).is_some();
+    let chosen = view.review.new_class.filter(is_there);
+    chosen.or(categories.ids().next())
 }
 
-/// What was said of what is selected.
+/// What notes and tags are about: what is selected, else the image, unless something is about to be selected.
+pub fn subject(doc: &Document, view: &ViewState) -> Option<Judged> {
+    let image = || {
+        let image = view.image.filter(|_| view.review.wanted.is_none())?;
+        let is_listed = view.instance.is_none() && view.annotation.is_none();
+        is_listed.then(|| doc.image_id(image).map(Judged::Image))?
+    };
+    view.review.selected.clone().or_else(image)
+}
+
+/// What was said of it.
 pub fn opinion(doc: &Document, view: &ViewState) -> Opinion {
-    let selected = view.review.selected.as_ref();
-    let found = doc.review().zip(selected);
+    let found = doc.review().zip(subject(doc, view));
     found
-        .map(|(review, judged)| review.opinion(judged))
+        .map(|(review, judged)| review.opinion(&judged))
         .unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use super::command::Command;
 use super::dialogs::Ask;
 use super::dispatch::{Target, select_image};
 use super::panels::review::tools::Tool;
-use super::review_command::{ReviewCommand, new_class, to_merge};
+use super::review_command::{ReviewCommand, new_class, subject, to_merge};
 use super::review_queue;
 use super::shown::Shown;
 use super::view::{Layers, ViewState};
@@ -37,6 +37,7 @@ pub fn carry_out(command: &ReviewCommand, target: &mut Target<'_>) {
         ReviewCommand::Settle(id, keep) => target.document.settle(*id, *keep),
         ReviewCommand::Retry => target.document.retry_review(),
         ReviewCommand::Export(format) => ask(Ask::Corrected(*format), target),
+        ReviewCommand::CancelExport => target.document.cancel_export(),
         ReviewCommand::ExportAudit => ask(Ask::Audit, target),
         ReviewCommand::FineTune => ask(Ask::CorrectedToTrain, target),
         _ => edit(command, target),
@@ -104,15 +105,13 @@ fn show_image(applied: &Applied, target: &mut Target<'_>) {
 fn edit(command: &ReviewCommand, target: &mut Target<'_>) {
     let selected = target.view.review.selected.clone();
     let edit = match (command, &selected) {
-        (ReviewCommand::Judge(Verdict::MissingObject), None) => {
-            let image = target
-                .view
-                .image
-                .and_then(|image| target.document.image_id(image));
-            image.map(|id| Edit::Verdict {
-                target: Judged::Image(id),
-                verdict: Some(Verdict::MissingObject),
-            })
+        (ReviewCommand::Judge(Verdict::MissingObject) | ReviewCommand::ClearVerdict, None) => {
+            let verdict = match command {
+                ReviewCommand::Judge(verdict) => Some(*verdict),
+                _ => None,
+            };
+            let subject = subject(target.document, target.view);
+            subject.map(|target| Edit::Verdict { target, verdict })
         }
         (ReviewCommand::SetNote(judged, note), _) => Some(Edit::Note {
             target: judged.clone(),
@@ -148,6 +147,11 @@ fn edit(command: &ReviewCommand, target: &mut Target<'_>) {
     };
     match command {
         ReviewCommand::Judge(_) => review_queue::go_on(target),
+        ReviewCommand::Delete | ReviewCommand::TakeOver
+            if review_queue::is_in_hand(target.document, selected.as_ref()) =>
+        {
+            review_queue::go_on(target);
+        }
         ReviewCommand::SetClass(id) => target.view.review.new_class = Some(*id),
         ReviewCommand::NewClass(_) => {
             target.view.review.new_class = applied.new_ids.first().copied()
@@ -159,10 +163,9 @@ fn edit(command: &ReviewCommand, target: &mut Target<'_>) {
         }
         ReviewCommand::Delete => (target.view.instance, target.view.annotation) = (None, None),
         ReviewCommand::TakeOver => {
-            target.view.review.wanted = applied
-                .new_ids
-                .first()
-                .map(|&id| Judged::Annotation(id.cast_unsigned()));
+            // Behind the id of a new class.
+            let new = applied.new_ids.last();
+            target.view.review.wanted = new.map(|&id| Judged::Annotation(id.cast_unsigned()));
         }
         _ => {}
     }
@@ -285,30 +288,55 @@ fn drawn(id: Option<u64>, image: usize, shape: &Shape, target: &mut Target<'_>) 
     }
 }
 
-/// The selected prediction as a new annotation.
+/// The selected prediction, which is accepted by that, as a new annotation; with its class where the set has none of that name.
 fn take_over(target: &mut Target<'_>) -> Option<Edit> {
     let shown = Shown::of(target.ctx, target.document, target.view)?;
-    let detection = shown
-        .detections
-        .as_ref()?
-        .get(target.view.instance?)?
-        .clone();
-    let image_id = target.document.image_id(shown.image)?;
-    let category_id = *target
-        .document
-        .classes()
-        .category_ids
-        .get(detection.label)?;
-    Some(Edit::Add {
+    let detections = shown.detections.as_ref()?;
+    let detection = detections.get(target.view.instance?)?.clone();
+    let document = &*target.document;
+    let image_id = document.image_id(shown.image)?;
+    let known = document.categories().id(detection.label);
+    let category_id = match known {
+        Some(id) => id,
+        None => document.review()?.next_category(),
+    };
+    let accept = document
+        .prediction_target(shown.image, &detection)
+        .map(|target| Edit::Verdict {
+            target,
+            verdict: Some(Verdict::Accept),
+        });
+    let add = Edit::Add {
         image_id,
         category_id,
         segmentation: Shape::Runs(detection.mask.clone()),
         iscrowd: false,
         origin: Some(Origin {
-            source: target.document.prediction_source(),
+            source: document.prediction_source_name(),
             score: detection.score,
             mask_iou: detection.mask_iou,
         }),
+    };
+    if known.is_some() {
+        return Some(Edit::Together {
+            words: String::new(),
+            edits: [add].into_iter().chain(accept).collect(),
+        });
+    }
+    let name = document.classes().name(detection.label);
+    let file = document.images().get(shown.image)?.name.clone();
+    Some(Edit::Together {
+        words: format!("Promote to {name}, a new class, in {file}"),
+        edits: [
+            Edit::AddCategory {
+                name,
+                id: Some(category_id),
+            },
+            add,
+        ]
+        .into_iter()
+        .chain(accept)
+        .collect(),
     })
 }
 

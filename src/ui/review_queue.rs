@@ -1,6 +1,6 @@
 //! Queues of the Review workspace: what they are made of, and the way through them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use super::command::Command;
 use super::dispatch::{Target, select_image, step_instance};
@@ -10,7 +10,7 @@ use super::view::ViewState;
 use crate::document::eval::{Suspect, SuspectKind};
 use crate::document::evaluation::{Analysis, Side};
 use crate::document::filter::{passing_annotations, passing_predictions};
-use crate::document::review::{Opinion, Queue, ReviewSession, Target as Judged};
+use crate::document::review::{Queue, ReviewSession, Standing, Target as Judged};
 use crate::document::{Document, NoticeKind};
 
 /// What the window's queue is kept under.
@@ -46,6 +46,12 @@ pub fn make(of: &QueueOf, target: &mut Target<'_>) {
     let Some(review) = document.review() else {
         return;
     };
+    let needs_predictions = !matches!(of, QueueOf::Annotations | QueueOf::View(_));
+    if needs_predictions && document.is_reading_prediction_source() {
+        let text = "The file of the predictions is still being read: try again in a moment";
+        target.shell.toasts.say(NoticeKind::Warning, text, "");
+        return;
+    }
     let view = &*target.view;
     let titled = |name: &str| match view.query.text.trim() {
         "" => name.to_owned(),
@@ -254,13 +260,16 @@ fn suspected(
     }
 }
 
+/// Whether what is selected is the queue's instance in hand.
+pub fn is_in_hand(document: &Document, selected: Option<&Judged>) -> bool {
+    let queue = document.review().and_then(|it| it.queues().get(QUEUE));
+    selected.is_some() && queue.is_some_and(|queue| queue.current() == selected)
+}
+
 /// After a verdict: on in the queue, or to the next instance of the image.
 pub fn go_on(target: &mut Target<'_>) {
-    let has_queue = |review: &ReviewSession| {
-        let queue = review.queues().get(QUEUE);
-        queue.is_some_and(|queue| queue.current() == target.view.review.selected.as_ref())
-    };
-    if target.document.review().is_some_and(has_queue) {
+    let selected = target.view.review.selected.as_ref();
+    if is_in_hand(target.document, selected) {
         step(target, |queue, said| queue.next(said).cloned());
     } else if target.view.annotation.is_none() && target.view.instance.is_some() {
         step_instance(target, 1);
@@ -270,7 +279,7 @@ pub fn go_on(target: &mut Target<'_>) {
 /// Moves in the queue and shows where it stands.
 pub fn step(
     target: &mut Target<'_>,
-    walk: impl FnOnce(&mut Queue, &BTreeMap<Judged, Opinion>) -> Option<Judged>,
+    walk: impl FnOnce(&mut Queue, &dyn Fn(&Judged) -> Standing) -> Option<Judged>,
 ) {
     match target.document.walk_queue(QUEUE, walk) {
         Some(judged) => show(judged, target),

@@ -27,6 +27,8 @@ pub enum Overlay {
     FineTune,
     /// Whether the run of this folder is to be deleted, whatever is selected meanwhile.
     DeleteRun(PathBuf),
+    /// Whether the window is to be closed although this is not on disk.
+    Unsaved(String),
 }
 
 /// State of the frame around the panels. It can be thrown away but for `memory`.
@@ -41,6 +43,8 @@ pub struct Shell {
     pub toasts: Toasts,
     /// What is being dragged over the window.
     pub drop: DropHint,
+    /// The window is to be closed, whatever is lost.
+    pub closes_anyway: bool,
     /// Lines of the log.
     pub log: LogPanel,
     /// What comes back at the next start.
@@ -73,6 +77,7 @@ impl Shell {
             dialogs: Dialogs::default(),
             toasts: Toasts::default(),
             drop: DropHint::default(),
+            closes_anyway: false,
             log: LogPanel::default(),
             memory,
             store,

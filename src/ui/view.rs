@@ -155,6 +155,12 @@ pub struct ViewState {
 }
 
 impl ViewState {
+    /// What is selected, and what will be.
+    pub fn selection(&self) -> impl PartialEq + use<> {
+        let wanted = self.review.wanted.clone();
+        (self.image, self.instance, self.annotation, wanted)
+    }
+
     /// Brings `gallery` into step with `passing` and the pick.
     pub fn renew_gallery(&mut self) {
         let generation = self.filter.generation();

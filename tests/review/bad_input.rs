@@ -43,6 +43,47 @@ fn a_folder_that_refuses() {
 }
 
 #[test]
+fn a_review_goes_on_where_its_folder_refuses() {
+    let home = Home::new();
+    let mut review = home.open();
+    review.apply(&Edit::Delete { ids: vec![0] }).unwrap();
+    review.close(PATIENCE).unwrap();
+    // From now on nobody can lock what lies beside the set.
+    let lock = home.path().join("labels.json.maskscope.db.lock");
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::create_dir(&lock).unwrap();
+    let mut review = home.open();
+    assert!(!review.is_read_only());
+    assert_eq!(review.history().len(), 1, "what was there is here");
+    review.apply(&Edit::Delete { ids: vec![5] }).unwrap();
+    review.close(PATIENCE).unwrap();
+    let deleted = |access| {
+        let review = home.try_open(access).unwrap();
+        review.corrections().counts().deleted
+    };
+    assert_eq!(deleted(Access::Read), 2);
+    assert_eq!(deleted(Access::Edit), 2);
+    // It can be written again: the later of both goes on.
+    std::fs::remove_dir(&lock).unwrap();
+    assert_eq!(deleted(Access::Read), 2);
+    assert_eq!(deleted(Access::Edit), 2);
+    // Somebody else has gone on beside the set since; theirs cannot be written, and nothing is lost.
+    let data = home.path().join("data");
+    let there = std::fs::read_dir(&data).unwrap().count();
+    let later = std::time::SystemTime::now() + Duration::from_secs(60);
+    let beside_set = std::fs::File::options()
+        .append(true)
+        .open(beside(&home.json))
+        .unwrap();
+    beside_set.set_modified(later).unwrap();
+    std::fs::create_dir(&lock).unwrap();
+    let review = home.open();
+    assert_eq!(review.corrections().counts().deleted, 1);
+    assert!(review.notes()[0].contains("older"), "{:?}", review.notes());
+    assert!(std::fs::read_dir(&data).unwrap().count() > there);
+}
+
+#[test]
 fn a_full_disk_loses_nothing_acknowledged() {
     let home = Home::new();
     let mut review = home.open();

@@ -110,6 +110,19 @@ fn split_and_merge() {
 }
 
 #[test]
+fn an_id_that_the_file_has_is_not_given_again() {
+    let mut set = super::set_json();
+    // One that is left out, for its box cannot be read.
+    let list = set["annotations"].as_array_mut().unwrap();
+    list.push(serde_json::json!({"id": 40, "image_id": "one", "category_id": 1}));
+    let home = Home::of(&set);
+    let mut review = home.memory();
+    assert!(review.record(40).is_none(), "it is left out");
+    let new = review.apply(&add(1, square(1.0, 1.0))).unwrap().new_ids;
+    assert_eq!(new, [41]);
+}
+
+#[test]
 fn categories_are_unique() {
     let home = Home::new();
     let mut review = home.memory();
@@ -126,6 +139,8 @@ fn categories_are_unique() {
         ("owl", Some(3)),
         ("owl", Some(90)),
         (" ", None),
+        (" dog ", None),
+        ("owl", Some(-1)),
     ] {
         assert!(review.apply(&new(name, id)).is_err(), "{name} {id:?}");
     }

@@ -17,6 +17,7 @@ fn request(format: Format, out: &Path) -> ExportRequest {
         format,
         out: out.to_owned(),
         predictions: None,
+        prediction_hash: None,
         command_line: "maskscope export".into(),
     }
 }

@@ -91,6 +91,7 @@ fn check_replayed(review: &ReviewSession, file: &[u64]) {
                 Change::Annotation { id, after, .. } => {
                     records.insert(id, after);
                 }
+                Change::Base { .. } => {}
                 Change::Category { id, after, .. } => {
                     categories.insert(id, after);
                 }

@@ -157,10 +157,97 @@ fn mine_over_theirs_is_asked_once() {
     let mut review = home.open();
     assert_eq!(review.conflicts().len(), 1);
     review.settle(0, Keep::Mine).unwrap();
+    assert!(review.history()[1].words.starts_with("Keep mine: "));
+    // The decision is taken back like everything else.
+    review.undo().unwrap();
+    assert_eq!(review.conflicts().len(), 1);
+    review.redo().unwrap();
+    assert!(review.conflicts().is_empty());
     review.close(PATIENCE).unwrap();
-    let review = home.open();
+    let mut review = home.open();
     assert!(review.conflicts().is_empty());
     assert_eq!(review.annotations(0).unwrap().0[0].category_id, 3);
+    // All taken back, it is what the file has now, not what it had.
+    review.undo().unwrap();
+    review.undo().unwrap();
+    assert!(review.corrections().is_empty());
+    assert!(review.conflicts().is_empty());
+}
+
+#[test]
+fn what_is_done_again_is_held_against_the_file() {
+    let home = Home::new();
+    let mut review = home.open();
+    let class = Edit::SetClass {
+        id: 0,
+        category_id: 3,
+    };
+    review.apply(&class).unwrap();
+    review.undo().unwrap();
+    review.close(PATIENCE).unwrap();
+    let mut set = set_json();
+    set["annotations"][0]["area"] = json!(1.0);
+    std::fs::write(&home.json, set.to_string()).unwrap();
+    let mut review = home.open();
+    assert!(review.conflicts().is_empty(), "nothing is edited");
+    review.redo().unwrap();
+    assert_eq!(review.conflicts()[0].kind, ConflictKind::Changed);
+    assert!(matches!(
+        review.check_settled(),
+        Err(ReviewError::Conflicts(1))
+    ));
+    review.undo().unwrap();
+    assert!(review.conflicts().is_empty());
+    // Edited here after the other program: two bases, one history.
+    review.close(PATIENCE).unwrap();
+    let mut review = home.open();
+    review.apply(&class).unwrap();
+    assert_eq!(review.annotations(0).unwrap().0[0].category_id, 3);
+    review.undo().unwrap();
+    assert!(review.corrections().is_empty());
+}
+
+#[test]
+fn an_image_that_is_gone_is_a_conflict() {
+    let home = Home::new();
+    let mut review = home.open();
+    let painted = Shape::Runs(disk(9.0, 9.0, 3.0));
+    review.apply(&add(3, painted)).unwrap();
+    review.close(PATIENCE).unwrap();
+    let mut set = set_json();
+    set["images"].as_array_mut().unwrap().remove(2);
+    std::fs::write(&home.json, set.to_string()).unwrap();
+    let mut review = home.open();
+    let conflict = review.conflicts()[0].clone();
+    assert_eq!((conflict.id, conflict.kind), (13, ConflictKind::ImageGone));
+    let refused = review.settle(13, Keep::Mine).unwrap_err();
+    assert!(refused.to_string().contains("image 3 is gone"), "{refused}");
+    assert_eq!(review.conflicts().len(), 1, "still to be decided");
+    review.settle(13, Keep::Theirs).unwrap();
+    assert!(review.conflicts().is_empty() && review.corrections().is_empty());
+}
+
+#[test]
+fn what_is_gone_is_done_in_a_queue() {
+    let home = Home::new();
+    let mut review = home.open();
+    let items = [0, 5, 9, 12].map(Target::Annotation).to_vec();
+    review.keep_queue(Queue::new("queue", items)).unwrap();
+    review.apply(&Edit::Merge { ids: vec![0, 5] }).unwrap();
+    let next = |review: &mut maskscope::document::review::ReviewSession| {
+        let step = review.walk_queue("queue", |queue, said| queue.next(said).cloned());
+        step.unwrap()
+    };
+    assert_eq!(next(&mut review), Some(Target::Annotation(9)));
+    review.apply(&Edit::Delete { ids: vec![9, 12] }).unwrap();
+    assert_eq!(next(&mut review), Some(Target::Annotation(0)));
+    review.apply(&reject(0)).unwrap();
+    assert_eq!(next(&mut review), None);
+    let words = review.progress(&review.queues()["queue"]).words();
+    assert_eq!(words, "4 of 4, 1 rejected");
+    review.undo().unwrap();
+    review.undo().unwrap();
+    assert_eq!(next(&mut review), Some(Target::Annotation(9)));
 }
 
 #[test]
@@ -170,8 +257,8 @@ fn queues_and_the_trail_survive() {
     let items = [0, 5, 9, 12].map(Target::Annotation).to_vec();
     let mut queue = Queue::new("suspects", items);
     review.apply(&reject(0)).unwrap();
-    queue.next(review.opinions());
-    queue.skip(review.opinions());
+    queue.next(&|item| review.standing(item));
+    queue.skip(&|item| review.standing(item));
     review.keep_queue(queue.clone()).unwrap();
     review.undo().unwrap();
     review.redo().unwrap();
@@ -197,4 +284,22 @@ fn queues_and_the_trail_survive() {
         .collect();
     assert_eq!(actions, ["do", "undo", "redo", "undo", "do"]);
     assert!(rows[5].contains(r#"\""crowd\"", or not"#), "{}", rows[5]);
+}
+
+#[test]
+fn the_trail_holds_the_mask_that_was_changed() {
+    let home = Home::new();
+    let mut review = home.memory();
+    let painted = Edit::SetMask {
+        id: 0,
+        segmentation: Shape::Runs(disk(9.0, 9.0, 3.0)),
+    };
+    review.apply(&painted).unwrap();
+    let mut csv = Vec::new();
+    review.audit().write(&mut csv).unwrap();
+    let csv = String::from_utf8(csv).unwrap();
+    assert!(
+        csv.contains("[[1.0,2.0,9.0,2.0,9.0,10.0,1.0,10.0]]"),
+        "{csv}"
+    );
 }

@@ -107,7 +107,7 @@ fn suspects_filters_and_saved_views_become_queues() {
     review(&mut window, ReviewCommand::MakeQueue(QueueOf::Annotations));
     settle(&mut window);
     let items = |window: &Window| {
-        let review = reviewed(&window);
+        let review = reviewed(window);
         review.queues()["queue"].items().to_vec()
     };
     assert_eq!(items(&window), [2, 5].map(Target::Annotation));
@@ -232,7 +232,7 @@ fn a_file_that_another_program_changes_is_noticed_and_merged() {
     });
     settle(&mut window);
     let conflicts = |window: &Window| {
-        let review = reviewed(&window);
+        let review = reviewed(window);
         review.conflicts().len()
     };
     assert_eq!(conflicts(&window), 1);

@@ -6,6 +6,7 @@ use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use maskscope::document::review::{Shape, Target};
 use maskscope::ui::command::Command;
+use maskscope::ui::panels::review::tools::Tool;
 use maskscope::ui::review_command::ReviewCommand;
 use maskscope::ui::view::Workspace;
 
@@ -17,21 +18,21 @@ use crate::panels::{Window, said, send, shot, window};
 use crate::workspaces::files;
 
 fn corner(window: &Window, id: u64, part: usize, at: usize) -> (f64, f64) {
-    match reviewed(&window).shape(id) {
+    match reviewed(window).shape(id) {
         Ok(Shape::Polygons(parts)) => (parts[part][2 * at], parts[part][2 * at + 1]),
         other => panic!("{other:?}"),
     }
 }
 
 fn corner_count(window: &Window, id: u64) -> usize {
-    match reviewed(&window).shape(id) {
+    match reviewed(window).shape(id) {
         Ok(Shape::Polygons(parts)) => parts.iter().map(|part| part.len() / 2).sum(),
         other => panic!("{other:?}"),
     }
 }
 
 fn area(window: &Window, id: u64) -> u64 {
-    reviewed(&window).mask(id).unwrap().area()
+    reviewed(window).mask(id).unwrap().area()
 }
 
 fn drag(window: &mut Window, path: &[(f32, f32)]) {
@@ -41,7 +42,6 @@ fn drag(window: &mut Window, path: &[(f32, f32)]) {
     for &at in &path[1..] {
         pointer(window, at, None);
     }
-    shot(window, "review-brush-dark");
     pointer(window, path[path.len() - 1], Some(false));
     settle(window);
 }
@@ -116,7 +116,7 @@ fn polygons_are_drawn_and_cut() {
     });
     let drawn = area(&window, 7);
     assert!((3400..3800).contains(&drawn), "{drawn}");
-    let shape = |window: &Window| reviewed(&window).shape(7).unwrap();
+    let shape = |window: &Window| reviewed(window).shape(7).unwrap();
     assert!(matches!(shape(&window), Shape::Polygons(_)));
     press(&mut window, Key::H);
     for (x, y) in [(80.0, 40.0), (100.0, 40.0), (100.0, 60.0), (80.0, 60.0)] {
@@ -249,6 +249,62 @@ fn boxes_move_and_stretch_what_they_are_around() {
     assert_eq!(back, was);
 }
 
+/// One gesture with each tool, seen while it lasts.
+#[test]
+fn each_tool_says_how_it_is_used_and_shows_what_it_leads_to() {
+    let tools = [
+        (Tool::Brush, Key::B, "size"),
+        (Tool::Eraser, Key::E, "size"),
+        (Tool::Polygon, Key::P, "closes"),
+        (Tool::Cut, Key::H, "hole"),
+        (Tool::Corners, Key::C, "Drag a corner"),
+        (Tool::Box, Key::D, "handles"),
+        (Tool::Predict, Key::R, "the model's mask"),
+    ];
+    for (theme, name) in [(egui::Theme::Dark, "dark"), (egui::Theme::Light, "light")] {
+        let files = files();
+        let mut window = open(&files, theme);
+        send(&mut window, Command::SelectImage(2));
+        settle(&mut window);
+        press(&mut window, Key::P);
+        for (x, y) in [(60.0, 20.0), (120.0, 20.0), (120.0, 80.0), (60.0, 80.0)] {
+            click(&mut window, x, y);
+        }
+        press(&mut window, Key::Enter);
+        until(&mut window, "the new annotation", |app| {
+            app.view().review.selected == Some(Target::Annotation(7))
+        });
+        for (tool, key, hint) in tools {
+            press(&mut window, key);
+            assert_eq!(window.state().view().review.drawing.tool, tool);
+            assert!(said(&window, hint), "{tool:?}");
+            let (before, is_polygon) = (steps(&window), matches!(tool, Tool::Polygon | Tool::Cut));
+            if is_polygon {
+                for (x, y) in [(80.0, 40.0), (110.0, 45.0), (100.0, 90.0)] {
+                    click(&mut window, x, y);
+                }
+            } else {
+                let path = [(120.0, 20.0), (110.0, 40.0), (90.0, 70.0)];
+                let path = path.map(|(x, y)| on_screen(&window, x, y));
+                pointer(&mut window, path[0], None);
+                pointer(&mut window, path[0], Some(true));
+                pointer(&mut window, path[1], None);
+                pointer(&mut window, path[2], None);
+            }
+            assert!(window.state().view().review.drawing.is_begun(), "{tool:?}");
+            let label = tool.label().to_lowercase().replace(' ', "-");
+            shot(&mut window, &format!("review-tool-{label}-{name}"));
+            // What is begun is taken back, corner by corner.
+            let takes = if is_polygon { 3 } else { 1 };
+            (0..takes).for_each(|_| undo(&mut window));
+            let at = on_screen(&window, 90.0, 70.0);
+            pointer(&mut window, at, Some(false));
+            settle(&mut window);
+            assert_eq!(steps(&window), before, "{tool:?}");
+        }
+    }
+}
+
 /// Leads the pointer of the tool by so many steps of the arrows.
 fn lead(window: &mut Window, x: i32, y: i32) {
     let ways = [
@@ -350,7 +406,7 @@ fn marked_annotations_are_merged() {
     let files = files();
     let mut window = open(&files, egui::Theme::Dark);
     let count = |window: &Window| {
-        let review = reviewed(&window);
+        let review = reviewed(window);
         review.annotation_ids(0).len()
     };
     let before = count(&window);
@@ -371,7 +427,7 @@ fn marked_annotations_are_merged() {
     };
     assert!(said(&window, "Marked: "));
     shot(&mut window, "review-marked-dark");
-    let mask = |window: &Window, id| reviewed(&window).mask(id).unwrap();
+    let mask = |window: &Window, id| reviewed(window).mask(id).unwrap();
     let union = mask(&window, first).union(&mask(&window, second)).unwrap();
     press(&mut window, Key::U);
     assert_eq!(count(&window), before - 1);
@@ -452,7 +508,7 @@ fn the_model_fills_a_box() {
     let detections = window.state().document().images()[0].detections().unwrap();
     let best = detections[0].clone();
     assert!(best.score > 0.5, "the model knows this set");
-    let review_of = |window: &Window| reviewed(&window).annotation_ids(0);
+    let review_of = |window: &Window| reviewed(window).annotation_ids(0);
     let before = review_of(&window);
     press(&mut window, Key::R);
     let at = |window: &Window, x: f64, y: f64| {

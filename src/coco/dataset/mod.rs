@@ -230,6 +230,15 @@ impl Dataset {
         &self.source
     }
 
+    /// The largest id of an annotation, of those too that are left out; 0 without any.
+    pub fn largest_annotation_id(&self) -> u64 {
+        let kept = self.index.annotations.iter().map(|head| head.id);
+        let of_list = |problem: &&Problem| problem.list == List::Annotations;
+        let left_out = self.index.problems.iter().filter(of_list);
+        let left_out = left_out.filter_map(|problem| problem.id);
+        kept.chain(left_out).max().unwrap_or(0)
+    }
+
     pub(in crate::coco) fn index(&self) -> &Index {
         &self.index
     }

@@ -239,12 +239,22 @@ fn place_images(
 
 /// The folder that has most of the first images; without any, the layout's own.
 fn folder_with_images(json: &Path, records: &[ImageRecord]) -> PathBuf {
+    let first = records.iter().take(PROBES);
+    let names: Vec<&str> = first.map(|image| image.file_name.as_str()).collect();
+    let found = folder_of_names(json, &names).map(|(folder, _)| folder);
+    found.unwrap_or_else(|| {
+        let folders = layout::image_folders(json);
+        folders.into_iter().next().unwrap_or_default()
+    })
+}
+
+/// The folder that has most files of these names, and how many; none where none has any.
+fn folder_of_names(json: &Path, names: &[&str]) -> Option<(PathBuf, usize)> {
     let folders = layout::image_folders(json);
     let hits = |folder: &Path, name_of: fn(&str) -> &str| {
-        let first = records.iter().take(PROBES);
-        first
-            .filter(|image| !image.file_name.is_empty())
-            .filter(|image| folder.join(name_of(&image.file_name)).is_file())
+        let named = names.iter().filter(|name| !name.is_empty());
+        named
+            .filter(|name| folder.join(name_of(name)).is_file())
             .count()
     };
     // Names may carry a path of another machine: then their last part may still be here.
@@ -252,11 +262,22 @@ fn folder_with_images(json: &Path, records: &[ImageRecord]) -> PathBuf {
         let counted = folders.iter().map(|folder| (hits(folder, name_of), folder));
         // Of equals the first, which is the likeliest.
         let best = counted.rev().max_by_key(|&(count, _)| count);
-        if let Some((1.., folder)) = best {
-            return folder.clone();
+        if let Some((count @ 1.., folder)) = best {
+            return Some((folder.clone(), count));
         }
     }
-    folders.into_iter().next().unwrap_or_default()
+    None
+}
+
+impl Dataset {
+    /// Whether the images are found as well from a JSON that lies at `json`. Looks at the first ones alone.
+    pub fn is_at_home(&self, json: &Path) -> bool {
+        let first = || self.images.iter().take(PROBES);
+        let names: Vec<&str> = first().map(|image| image.file_name.as_str()).collect();
+        let there = first().filter(|image| image.path.is_file()).count();
+        let found = folder_of_names(json, &names).map_or(0, |(_, count)| count);
+        found >= there
+    }
 }
 
 fn whole_name(file_name: &str) -> &str {

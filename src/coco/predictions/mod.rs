@@ -20,7 +20,7 @@ mod writer;
 
 pub use extras::Extras;
 pub use left_out::{EntryKind, LeftOut, Place, note as left_out_note};
-pub use pair::{Joined, Pair, PairImage, pair_paths, read_pair, write_pair};
+pub use pair::{Joined, Pair, PairImage, file_of, pair_paths, read_any, read_pair, write_pair};
 pub use places::Places;
 pub use read::{read, read_bytes};
 pub use writer::{Resumed, Writer, write};

@@ -51,6 +51,35 @@ pub fn pair_paths(prefix: &Path) -> [PathBuf; 2] {
     [".bbox.json", ".segm.json"].map(|suffix| file::with_suffix(prefix, suffix))
 }
 
+/// The file whose content tells one prediction file from another: of a pair that of the masks.
+pub fn file_of(path: &Path) -> PathBuf {
+    let [_, segm] = pair_paths(path);
+    if path.is_file() || !segm.is_file() {
+        return path.to_owned();
+    }
+    segm
+}
+
+/// Reads a file, or the pair of a prefix as one.
+///
+/// # Errors
+/// As `read`.
+pub fn read_any(path: &Path) -> Result<PredictionFile, CocoError> {
+    if path.is_file() {
+        return read(path);
+    }
+    match read_pair(path)?.map(Pair::join) {
+        None => read(path),
+        Some(Joined::Whole(file)) => Ok(file),
+        Some(Joined::Apart { pair, reason }) => {
+            let mut file = pair.segm;
+            let note = format!("only the masks are used: {reason}");
+            file.notes.push(note);
+            Ok(file)
+        }
+    }
+}
+
 /// Reads `P.bbox.json` and `P.segm.json`; `None` where one of them is not there.
 ///
 /// # Errors

@@ -7,10 +7,9 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use super::{Analysis, EvalProgress, EvalSettings, Evaluation, Evaluator};
 use crate::coco::correspond::{ImageNames, ImageRef, corresponding_labels};
 use crate::coco::dataset::Dataset;
-use crate::coco::predictions::{self, Joined, Pair};
-use crate::coco::{CocoError, PredictionFile};
+use crate::coco::{CocoError, predictions};
+use crate::document::ImageState;
 use crate::document::state::{Document, Notice, NoticeKind};
-use crate::document::{ImageState, open};
 use crate::eval::PredictedImages;
 use crate::structures::{ClassTable, Detection};
 
@@ -71,25 +70,8 @@ fn some_of(names: &[String]) -> String {
     }
 }
 
-/// A file, or the pair of a prefix.
-fn read_file(path: &Path) -> Result<PredictionFile, CocoError> {
-    if path.is_file() {
-        return predictions::read(path);
-    }
-    match predictions::read_pair(path)?.map(Pair::join) {
-        None => predictions::read(path),
-        Some(Joined::Whole(file)) => Ok(file),
-        Some(Joined::Apart { pair, reason }) => {
-            let mut file = pair.segm;
-            file.notes
-                .push(format!("only the masks are shown: {reason}"));
-            Ok(file)
-        }
-    }
-}
-
 fn read(path: &Path, dataset: &Dataset) -> Result<Attached, CocoError> {
-    let file = read_file(path)?;
+    let file = predictions::read_any(path)?;
     // COCO results name images and classes by the set's ids.
     let by_id = file.images.iter().any(|image| image.image_id.is_some());
     let labels = corresponding_labels(dataset.classes(), &file.classes, by_id);
@@ -250,7 +232,7 @@ impl Document {
 
     fn install_attached(&mut self, path: PathBuf, side: Side, attached: Attached) {
         self.tell_attached(&path, &attached);
-        let map = open::merge_classes(&mut self.classes, &attached.classes);
+        let map = self.merge_classes(&attached.classes);
         let relabelled = |mut detections: Vec<Detection>| {
             for detection in &mut detections {
                 detection.label = map.get(detection.label).copied().unwrap_or(detection.label);

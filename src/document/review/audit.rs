@@ -1,9 +1,10 @@
 //! The audit trail: when what was changed, before and after. Who did it is not recorded.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::ReviewError;
 use super::database::StoredStep;
@@ -17,6 +18,8 @@ pub struct Audit {
     pub(super) steps: Vec<StoredStep>,
     /// All entries, dropped ones among them, by number.
     pub(super) lines: Vec<HistoryLine>,
+    /// Records of the file as they stood when they were first edited.
+    pub(super) bases: BTreeMap<u64, Vec<u8>>,
 }
 
 impl Audit {
@@ -33,43 +36,46 @@ impl Audit {
     /// # Errors
     /// The output cannot be written.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        write_audit(&self.steps, &self.lines, out)
+        self.rows(out)
     }
 }
 
-fn write_audit(steps: &[StoredStep], lines: &[HistoryLine], out: &mut dyn Write) -> io::Result<()> {
-    writeln!(
-        out,
-        "when,step,entry,action,what,image,annotation,kind,before,after"
-    )?;
-    for (number, step) in (1..).zip(steps) {
-        let Ok(at) = lines.binary_search_by_key(&step.seq, |line| line.seq) else {
-            continue;
-        };
-        let line = &lines[at];
-        for change in line.changes() {
-            let change = if step.action == "undo" {
-                change.inverse()
-            } else {
-                change
+impl Audit {
+    fn rows(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (steps, lines) = (&self.steps, &self.lines);
+        writeln!(
+            out,
+            "when,step,entry,action,what,image,annotation,kind,before,after"
+        )?;
+        for (number, step) in (1..).zip(steps) {
+            let Ok(at) = lines.binary_search_by_key(&step.seq, |line| line.seq) else {
+                continue;
             };
-            let row = row(&change, line);
-            writeln!(
-                out,
-                "{},{number},{},{},{},{},{},{},{},{}",
-                step.at,
-                step.seq,
-                step.action,
-                csv_field(&line.words),
-                row.image,
-                row.annotation,
-                row.kind,
-                csv_field(&row.before),
-                csv_field(&row.after)
-            )?;
+            let line = &lines[at];
+            for change in line.changes() {
+                let change = if step.action == "undo" {
+                    change.inverse()
+                } else {
+                    change
+                };
+                let row = row(&change, line, &self.bases);
+                writeln!(
+                    out,
+                    "{},{number},{},{},{},{},{},{},{},{}",
+                    step.at,
+                    step.seq,
+                    step.action,
+                    csv_field(&line.words),
+                    row.image,
+                    row.annotation,
+                    row.kind,
+                    csv_field(&row.before),
+                    csv_field(&row.after)
+                )?;
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 #[derive(Default)]
@@ -81,7 +87,7 @@ struct Row {
     after: String,
 }
 
-fn row(change: &Change, line: &HistoryLine) -> Row {
+fn row(change: &Change, line: &HistoryLine, bases: &BTreeMap<u64, Vec<u8>>) -> Row {
     let image = line.image_id.map(|id| id.to_string()).unwrap_or_default();
     match change {
         Change::Annotation { id, before, after } => Row {
@@ -92,8 +98,15 @@ fn row(change: &Change, line: &HistoryLine) -> Row {
                 .map_or(image, |record| record.image_id.to_string()),
             annotation: id.to_string(),
             kind: "annotation",
-            before: record_text(before.as_ref()),
-            after: record_text(after.as_ref()),
+            before: record_text(before.as_ref(), bases.get(id)),
+            after: record_text(after.as_ref(), bases.get(id)),
+        },
+        Change::Base { id, before, after } => Row {
+            image,
+            annotation: id.to_string(),
+            kind: "decision",
+            before: before.clone().unwrap_or_default(),
+            after: after.clone().unwrap_or_default(),
         },
         Change::Category { id, before, after } => {
             let text = |name: &Option<String>| {
@@ -135,8 +148,16 @@ fn row(change: &Change, line: &HistoryLine) -> Row {
     }
 }
 
-/// A record without a shape is the file's.
-fn record_text(record: Option<&Record>) -> String {
-    let text = record.map(|record| serde_json::to_string(record).unwrap_or_default());
-    text.unwrap_or_default()
+/// A record without a shape has the file's, which may be another by now: the one that was edited stands in `base`.
+fn record_text(record: Option<&Record>, base: Option<&Vec<u8>>) -> String {
+    let Some(record) = record else {
+        return String::new();
+    };
+    let mut text = json!(record);
+    let base = base.filter(|_| record.shape.is_none() && !record.is_new);
+    let base = base.and_then(|text| serde_json::from_slice::<Value>(text).ok());
+    if let Some(shape) = base.as_ref().and_then(|base| base.get("segmentation")) {
+        text["shape"] = shape.clone();
+    }
+    text.to_string()
 }

@@ -21,6 +21,8 @@ pub enum ConflictKind {
     Gone,
     /// The file has a new annotation with the id of one that was added here.
     SameId,
+    /// The image of the annotation is gone from the file.
+    ImageGone,
 }
 
 /// One disagreement.
@@ -45,17 +47,22 @@ pub enum Keep {
     Theirs,
 }
 
-/// Finds the disagreements. Only edited annotations are read.
+/// Finds the disagreements about these annotations. Of others than edited ones nothing is read.
 pub(super) fn find(
     places: &Places,
     state: &State,
     bases: &BTreeMap<u64, Vec<u8>>,
+    ids: impl IntoIterator<Item = u64>,
 ) -> Result<Vec<Conflict>, ReviewError> {
     let mut found = Vec::new();
-    for (&id, record) in &state.corrections.annotations {
+    for id in ids {
+        let Some(record) = state.corrections.annotations.get(&id) else {
+            continue;
+        };
         let head = places.head(id);
         let is_new = record.as_ref().is_some_and(|record| record.is_new);
         let kind = match (head, bases.get(&id)) {
+            _ if is_on_no_image(places, record.as_ref()) => Some(ConflictKind::ImageGone),
             (Some(_), _) if is_new => Some(ConflictKind::SameId),
             (None, Some(_)) if record.is_some() && !is_new => Some(ConflictKind::Gone),
             (Some(head), Some(base)) => {
@@ -72,6 +79,7 @@ pub(super) fn find(
             ConflictKind::Changed => "edited here, changed in the file",
             ConflictKind::Gone => "edited here, gone from the file",
             ConflictKind::SameId => "added here; the file has a new one with this id",
+            ConflictKind::ImageGone => "its image is gone from the file",
         };
         let file = places
             .image(image_id)
@@ -84,6 +92,10 @@ pub(super) fn find(
         });
     }
     Ok(found)
+}
+
+fn is_on_no_image(places: &Places, record: Option<&Record>) -> bool {
+    record.is_some_and(|record| places.image(record.image_id).is_none())
 }
 
 /// Whether two records mean the same, whatever their space and order.
@@ -114,7 +126,14 @@ pub(super) fn settle(
     };
     Ok(match (conflict.kind, keep) {
         (_, Keep::Theirs) => vec![change(&mine, theirs)],
-        (ConflictKind::Changed, Keep::Mine) => Vec::new(), // the base moves, the edit stays
+        (ConflictKind::ImageGone, Keep::Mine) => {
+            return Err(ReviewError::Impossible {
+                what: "keep it",
+                why: format!("image {} is gone from the file", conflict.image_id),
+            });
+        }
+        // Where it stands in the file moves, the edit stays.
+        (ConflictKind::Changed, Keep::Mine) => Vec::new(),
         (ConflictKind::Gone, Keep::Mine) => {
             let mut back = mine.clone().ok_or(ReviewError::NoAnnotation(id))?;
             back.is_new = true;

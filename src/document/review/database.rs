@@ -1,12 +1,12 @@
 //! The review's database: its tables, opening, reading. SQLite in WAL mode; what a commit said is there after a kill or a power cut.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use super::ReviewError;
-use super::place::with_suffix;
+use super::place::{copy_database, free_name, move_database};
 
 /// Each step leads from one form of the database to the next; `user_version` counts those that were made.
 const MIGRATIONS: [&str; 1] = [
@@ -83,8 +83,36 @@ pub(super) fn open_to_write(path: &Path) -> Result<Connection, ReviewError> {
     Ok(connection)
 }
 
-/// Opens the database to read; nothing of it is changed.
-pub(super) fn open_to_read(path: &Path) -> Result<Connection, ReviewError> {
+/// Reads everything that is in the database; nothing of it is changed.
+pub(super) fn read_only(path: &Path) -> Result<Loaded, ReviewError> {
+    let connection = match open_to_read(path) {
+        Err(ReviewError::Database { source, .. })
+            if matches!(
+                source.sqlite_error_code(),
+                Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
+            ) =>
+        {
+            // SQLite wants to write beside it even then: in a folder where nobody may, a copy is read.
+            return read_copy(path);
+        }
+        opened => opened?,
+    };
+    load(&connection, path)
+}
+
+/// Reads a copy that goes away again.
+fn read_copy(path: &Path) -> Result<Loaded, ReviewError> {
+    let failed = |source| ReviewError::Folder {
+        path: path.to_owned(),
+        source,
+    };
+    let folder = tempfile::tempdir().map_err(failed)?;
+    let copy = folder.path().join("review.db");
+    copy_database(path, &copy).map_err(failed)?;
+    load(&open_to_read(&copy)?, path)
+}
+
+fn open_to_read(path: &Path) -> Result<Connection, ReviewError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |source| ReviewError::Database {
         path: path.to_owned(),
@@ -152,13 +180,8 @@ fn damaged_or(path: &Path, error: rusqlite::Error) -> ReviewError {
             source: error,
         };
     }
-    let backup = free_name(path);
-    let moved = std::fs::rename(path, &backup);
-    for suffix in ["-wal", "-shm"] {
-        // They belong to the damaged file; where there is none, none is moved.
-        let _ = std::fs::rename(with_suffix(path, suffix), with_suffix(&backup, suffix));
-    }
-    match moved {
+    let backup = free_name(path, ".damaged");
+    match move_database(path, &backup) {
         Ok(()) => ReviewError::Damaged {
             path: path.to_owned(),
             backup,
@@ -169,14 +192,6 @@ fn damaged_or(path: &Path, error: rusqlite::Error) -> ReviewError {
             source,
         },
     }
-}
-
-/// `<path>.damaged`, with a number where that is taken.
-fn free_name(path: &Path) -> PathBuf {
-    let first = with_suffix(path, ".damaged");
-    let numbered = (2..).map(|number| with_suffix(path, &format!(".damaged-{number}")));
-    let mut names = std::iter::once(first.clone()).chain(numbered);
-    names.find(|name| !name.exists()).unwrap_or(first)
 }
 
 /// Reads everything.

@@ -217,6 +217,15 @@ pub enum Change {
         /// After.
         after: Option<String>,
     },
+    /// The file's record that edits of an annotation belong to: a decision between both moves it.
+    Base {
+        /// The annotation.
+        id: u64,
+        /// Before.
+        before: Option<String>,
+        /// After.
+        after: Option<String>,
+    },
     /// Verdict, tags and note.
     Opinion {
         /// What they are about.
@@ -233,6 +242,11 @@ impl Change {
     pub fn inverse(self) -> Self {
         match self {
             Self::Annotation { id, before, after } => Self::Annotation {
+                id,
+                before: after,
+                after: before,
+            },
+            Self::Base { id, before, after } => Self::Base {
                 id,
                 before: after,
                 after: before,

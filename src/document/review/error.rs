@@ -82,6 +82,9 @@ pub enum ReviewError {
         /// Its id.
         id: i64,
     },
+    /// A category id that COCO does not have.
+    #[error("the id {0} of a category is negative: give it another one, or none")]
+    NegativeCategory(i64),
     /// A category without a name.
     #[error("a category needs a name")]
     NoName,

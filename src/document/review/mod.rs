@@ -26,7 +26,7 @@ pub use edit::{Change, Edit, Opinion, PredictionKey, Target, Verdict};
 pub use error::ReviewError;
 pub use history::HistoryLine;
 pub use place::beside;
-pub use queue::{Queue, QueuePlace, QueueProgress};
+pub use queue::{Queue, QueuePlace, QueueProgress, Standing};
 pub use session::{Access, Applied, ReviewSession};
 pub use state::State;
 pub use writer::SaveState;

@@ -2,18 +2,13 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::ReviewError;
+use crate::coco::with_suffix;
 
 const SUFFIX: &str = ".maskscope.db";
 const LOCK_SUFFIX: &str = ".lock";
-
-/// `path` with more text at its end.
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
 
 /// The database beside the set.
 pub fn beside(json: &Path) -> PathBuf {
@@ -54,42 +49,115 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Beside the set where its folder can be written, else in the data folder.
+    /// Where the review goes on: beside the set; in the data folder where that cannot be written, with what is beside the set
+    /// already; and there as long as that is the later of both.
     pub fn take(json: &Path, data_folder: &Path) -> Result<Self, ReviewError> {
-        let path = beside(json);
-        match lock(&path) {
-            Ok(lock) => Ok(Self {
-                path,
-                lock,
-                note: None,
-            }),
-            Err(refused) => {
-                let elsewhere = in_data_folder(json, data_folder);
-                let fail = |source| ReviewError::Folder {
-                    path: elsewhere.clone(),
-                    source,
-                };
-                std::fs::create_dir_all(data_folder).map_err(fail)?;
-                let lock = lock(&elsewhere).map_err(fail)?;
-                let note = format!(
-                    "{} cannot be written ({refused}): the review is kept in {}",
-                    path.display(),
-                    elsewhere.display()
-                );
-                Ok(Self {
-                    path: elsewhere,
-                    lock,
-                    note: Some(note),
-                })
+        let (path, elsewhere) = (beside(json), in_data_folder(json, data_folder));
+        let goes_on_elsewhere = Self::find(json, data_folder).as_ref() == Some(&elsewhere);
+        if !goes_on_elsewhere {
+            match lock(&path) {
+                Ok(lock) => {
+                    return Ok(Self {
+                        path,
+                        lock,
+                        note: None,
+                    });
+                }
+                Err(refused) => return Self::take_elsewhere(&path, elsewhere, &refused),
             }
         }
+        let lock = lock(&elsewhere).map_err(|source| ReviewError::Folder {
+            path: elsewhere.clone(),
+            source,
+        })?;
+        let note = format!("the review of this set is kept in {}", elsewhere.display());
+        Ok(Self {
+            path: elsewhere,
+            lock,
+            note: Some(note),
+        })
     }
 
-    /// Where a review of the set lies already; nothing is made.
-    pub fn find(json: &Path, data_folder: &Path) -> Option<PathBuf> {
-        let places = [beside(json), in_data_folder(json, data_folder)];
-        places.into_iter().find(|path| path.is_file())
+    fn take_elsewhere(
+        path: &Path,
+        elsewhere: PathBuf,
+        refused: &std::io::Error,
+    ) -> Result<Self, ReviewError> {
+        let fail = |source| ReviewError::Folder {
+            path: elsewhere.clone(),
+            source,
+        };
+        let folder = elsewhere.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder).map_err(fail)?;
+        let lock = lock(&elsewhere).map_err(fail)?;
+        let mut note = format!(
+            "{} cannot be written ({refused}): the review is kept in {}",
+            path.display(),
+            elsewhere.display()
+        );
+        if path.is_file() && matches!(lock, Locked::Ours(_)) {
+            if elsewhere.is_file() {
+                let older = free_name(&elsewhere, ".older");
+                move_database(&elsewhere, &older).map_err(fail)?;
+                note.push_str(&format!("; an older one lies in {}", older.display()));
+            }
+            copy_database(path, &elsewhere).map_err(fail)?;
+            note.push_str(", with all that is there");
+        }
+        Ok(Self {
+            path: elsewhere,
+            lock,
+            note: Some(note),
+        })
     }
+
+    /// Where a review of the set lies already: the one that was written last. Nothing is made.
+    pub fn find(json: &Path, data_folder: &Path) -> Option<PathBuf> {
+        let places = [in_data_folder(json, data_folder), beside(json)];
+        let there = places.into_iter().filter(|path| path.is_file());
+        there.max_by_key(|path| written(path))
+    }
+}
+
+/// When a database was last written: what waits in its log counts.
+fn written(database: &Path) -> Option<SystemTime> {
+    let of = |path: &Path| path.metadata().and_then(|it| it.modified()).ok();
+    of(database).max(of(&with_suffix(database, "-wal")))
+}
+
+/// `<path><suffix>`, with a number where that is taken.
+pub(super) fn free_name(path: &Path, suffix: &str) -> PathBuf {
+    let first = with_suffix(path, suffix);
+    let numbered = (2..).map(|number| with_suffix(path, &format!("{suffix}-{number}")));
+    let mut names = std::iter::once(first.clone()).chain(numbered);
+    names.find(|name| !name.exists()).unwrap_or(first)
+}
+
+/// Moves a database with what belongs to it.
+pub(super) fn move_database(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::rename(from, to)?;
+    for suffix in ["-wal", "-shm"] {
+        // Where there is none, none is moved.
+        let _ = std::fs::rename(with_suffix(from, suffix), with_suffix(to, suffix));
+    }
+    Ok(())
+}
+
+/// Copies a database with what waits in its log; in one step, so that half of one is never found.
+pub(super) fn copy_database(from: &Path, to: &Path) -> std::io::Result<()> {
+    // A copy of the permissions would make it one that cannot be written either.
+    let copy = |from: &Path, to: &Path| {
+        let (mut from, mut to) = (File::open(from)?, File::create(to)?);
+        std::io::copy(&mut from, &mut to)?;
+        to.sync_all()
+    };
+    let log = with_suffix(from, "-wal");
+    if log.is_file() {
+        copy(&log, &with_suffix(to, "-wal"))?;
+    }
+    let partial = with_suffix(to, ".partial");
+    copy(from, &partial)?;
+    std::fs::rename(partial, to)
 }
 
 /// A lock beside the database: one on the database itself would be SQLite's. The system gives it back when the process dies.

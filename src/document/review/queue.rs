@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::edit::{Opinion, Target, Verdict};
+use super::edit::{Target, Verdict};
 
 /// A queue. It keeps places, not opinions: those belong to the instances, whichever queue they were given in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,10 +30,21 @@ pub struct QueuePlace {
     skipped: VecDeque<usize>,
 }
 
+/// How an instance of a queue stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing was said of it.
+    Open,
+    /// It has a verdict.
+    Judged(Verdict),
+    /// It was deleted, or merged into another one: there is nothing to say any more.
+    Gone,
+}
+
 /// How far a queue has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueProgress {
-    /// Instances with a verdict.
+    /// Instances with a verdict, and those that are gone.
     pub reviewed: usize,
     /// All instances.
     pub total: usize,
@@ -122,22 +133,22 @@ impl Queue {
     }
 
     /// Leaves the instance in hand for later and goes to the next.
-    pub fn skip(&mut self, opinions: &BTreeMap<Target, Opinion>) -> Option<&Target> {
+    pub fn skip(&mut self, standing: &dyn Fn(&Target) -> Standing) -> Option<&Target> {
         let at = self.place.position;
         if at < self.items.len() {
             self.place.skipped.retain(|&skipped| skipped != at);
             self.place.skipped.push_back(at);
         }
-        self.next(opinions)
+        self.next(standing)
     }
 
-    /// Goes to the next instance without a verdict: behind this one, then from the beginning, then those that were skipped
+    /// Goes to the next open instance: behind this one, then from the beginning, then those that were skipped
     /// in their order. `None` when all are decided; the place stays.
-    pub fn next(&mut self, opinions: &BTreeMap<Target, Opinion>) -> Option<&Target> {
+    pub fn next(&mut self, standing: &dyn Fn(&Target) -> Standing) -> Option<&Target> {
         let is_open = |at: &usize| {
             self.items
                 .get(*at)
-                .is_some_and(|item| !is_decided(item, opinions))
+                .is_some_and(|item| standing(item) == Standing::Open)
         };
         let behind = self.place.position + 1..self.items.len();
         let before = 0..self.place.position.min(self.items.len());
@@ -152,14 +163,15 @@ impl Queue {
     }
 
     /// How far it has come.
-    pub fn progress(&self, opinions: &BTreeMap<Target, Opinion>) -> QueueProgress {
+    pub fn progress(&self, standing: &dyn Fn(&Target) -> Standing) -> QueueProgress {
         let mut progress = QueueProgress {
             total: self.items.len(),
             ..QueueProgress::default()
         };
         for item in &self.items {
-            if let Some(verdict) = opinions.get(item).and_then(|opinion| opinion.verdict) {
-                progress.reviewed += 1;
+            let standing = standing(item);
+            progress.reviewed += usize::from(standing != Standing::Open);
+            if let Standing::Judged(verdict) = standing {
                 *progress.verdicts.entry(verdict).or_default() += 1;
             }
         }
@@ -168,28 +180,23 @@ impl Queue {
             .skipped
             .iter()
             .filter_map(|&at| self.items.get(at));
-        progress.skipped = open.filter(|item| !is_decided(item, opinions)).count();
+        progress.skipped = open.filter(|item| standing(item) == Standing::Open).count();
         progress
     }
-}
-
-fn is_decided(item: &Target, opinions: &BTreeMap<Target, Opinion>) -> bool {
-    opinions
-        .get(item)
-        .is_some_and(|opinion| opinion.verdict.is_some())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn decide(opinions: &mut BTreeMap<Target, Opinion>, id: u64, verdict: Verdict) {
-        let verdict = Some(verdict);
-        let opinion = Opinion {
-            verdict,
-            ..Opinion::default()
-        };
-        opinions.insert(Target::Annotation(id), opinion);
+    type Said = BTreeMap<Target, Standing>;
+
+    fn decide(said: &mut Said, id: u64, verdict: Verdict) {
+        said.insert(Target::Annotation(id), Standing::Judged(verdict));
+    }
+
+    fn standing(said: &Said) -> impl Fn(&Target) -> Standing + '_ {
+        |item| said.get(item).copied().unwrap_or(Standing::Open)
     }
 
     #[test]
@@ -198,32 +205,50 @@ mod tests {
         let mut queue = Queue::new("suspects", items);
         let mut opinions = BTreeMap::new();
         assert_eq!(queue.current(), Some(&Target::Annotation(0)));
-        assert_eq!(queue.skip(&opinions), Some(&Target::Annotation(1)));
-        assert_eq!(queue.skip(&opinions), Some(&Target::Annotation(2)));
+        assert_eq!(
+            queue.skip(&standing(&opinions)),
+            Some(&Target::Annotation(1))
+        );
+        assert_eq!(
+            queue.skip(&standing(&opinions)),
+            Some(&Target::Annotation(2))
+        );
         decide(&mut opinions, 2, Verdict::Reject);
-        assert_eq!(queue.next(&opinions), Some(&Target::Annotation(3)));
+        assert_eq!(
+            queue.next(&standing(&opinions)),
+            Some(&Target::Annotation(3))
+        );
         decide(&mut opinions, 3, Verdict::Accept);
         assert_eq!(
-            queue.progress(&opinions).words(),
+            queue.progress(&standing(&opinions)).words(),
             "2 of 5, 1 rejected, 2 skipped"
         );
-        assert_eq!(queue.next(&opinions), Some(&Target::Annotation(4)));
+        assert_eq!(
+            queue.next(&standing(&opinions)),
+            Some(&Target::Annotation(4))
+        );
         decide(&mut opinions, 4, Verdict::Accept);
         let kept = serde_json::to_string(&queue).unwrap();
         let mut queue: Queue = serde_json::from_str(&kept).unwrap();
-        assert_eq!(queue.next(&opinions), Some(&Target::Annotation(0)));
         assert_eq!(
-            queue.skip(&opinions),
+            queue.next(&standing(&opinions)),
+            Some(&Target::Annotation(0))
+        );
+        assert_eq!(
+            queue.skip(&standing(&opinions)),
             Some(&Target::Annotation(1)),
             "skipped again, behind the other"
         );
         decide(&mut opinions, 1, Verdict::BadMask);
-        assert_eq!(queue.next(&opinions), Some(&Target::Annotation(0)));
-        decide(&mut opinions, 0, Verdict::Accept);
-        assert_eq!(queue.next(&opinions), None);
-        assert_eq!(queue.progress(&opinions).reviewed, 5);
+        assert_eq!(
+            queue.next(&standing(&opinions)),
+            Some(&Target::Annotation(0))
+        );
+        opinions.insert(Target::Annotation(0), Standing::Gone);
+        assert_eq!(queue.next(&standing(&opinions)), None);
+        assert_eq!(queue.progress(&standing(&opinions)).reviewed, 5);
         assert_eq!(queue.back(), Some(&Target::Annotation(0)));
         assert_eq!(queue.go_to(3), Some(&Target::Annotation(3)));
-        assert_eq!(Queue::default().next(&opinions), None);
+        assert_eq!(Queue::default().next(&standing(&opinions)), None);
     }
 }

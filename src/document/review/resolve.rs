@@ -369,8 +369,12 @@ impl Resolver<'_> {
     }
 
     fn add_category(&mut self, name: &str, id: Option<i64>) -> Result<(), ReviewError> {
-        if name.trim().is_empty() {
+        let name = name.trim();
+        if name.is_empty() {
             return Err(ReviewError::NoName);
+        }
+        if let Some(id) = id.filter(|id| *id < 0) {
+            return Err(ReviewError::NegativeCategory(id));
         }
         let classes = self.state.corrections.classes(self.places.set());
         let known = classes.names.iter().zip(&classes.category_ids);

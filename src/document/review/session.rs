@@ -1,16 +1,16 @@
 //! The review of one set: what was changed, its history, and where it is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::ReviewError;
 use super::conflict::{self, Conflict, Keep};
 use super::database::{self, Loaded, StoredEntry, StoredStep};
-use super::edit::{Change, Edit, Opinion, Target};
+use super::edit::{Change, Edit, Target};
 use super::history::{History, HistoryLine};
 use super::place::{self, Locked, Place};
-use super::queue::{Queue, QueuePlace};
+use super::queue::{Queue, QueuePlace, QueueProgress, Standing};
 use super::resolve::{Resolved, Resolver};
 use super::state::{Ids, Places, State};
 use super::writer::{Write, Writer};
@@ -34,6 +34,8 @@ pub struct Applied {
     pub words: String,
     /// The image that it is about.
     pub image_id: Option<u64>,
+    /// Images whose annotations are others now.
+    pub images: BTreeSet<u64>,
     /// New annotations and categories, in order.
     pub new_ids: Vec<i64>,
     /// On disk when `saved` has come this far.
@@ -71,8 +73,8 @@ pub struct ReviewSession {
     /// Changes whenever anything does.
     revision: u64,
     conflicts: Vec<Conflict>,
-    /// Undoing a decision brings its conflict back.
-    had_conflicts: bool,
+    /// How many changes of each annotation are done: without any it is the file's, whatever that holds now.
+    touched: HashMap<u64, usize>,
     notes: Vec<String>,
     path: Option<PathBuf>,
     store: Store,
@@ -132,7 +134,7 @@ impl ReviewSession {
 
     fn reading(set: Arc<Dataset>, path: Option<PathBuf>, why: String) -> Result<Self, ReviewError> {
         let loaded = match path.as_deref().filter(|path| path.is_file()) {
-            Some(path) => database::load(&database::open_to_read(path)?, path)?,
+            Some(path) => database::read_only(path)?,
             None => Loaded::default(),
         };
         Self::with(set, loaded, Store::ReadOnly(why), path)
@@ -147,6 +149,7 @@ impl ReviewSession {
         let mut ids = Ids::of_set(&set);
         let places = Places::new(set);
         let mut state = State::default();
+        let mut touched = HashMap::new();
         for entry in &loaded.entries {
             let changes: Vec<Change> = serde_json::from_str(&entry.changes)
                 .map_err(|_| ReviewError::UnknownEntry { seq: entry.seq })?;
@@ -154,11 +157,13 @@ impl ReviewSession {
                 ids.see(&change);
                 if !entry.is_dropped && entry.seq <= loaded.position {
                     state.apply(&places, &change);
+                    touch(&mut touched, &change);
                 }
             }
         }
         let bases = loaded.bases.into_iter().collect();
-        let conflicts = conflict::find(&places, &state, &bases)?;
+        let edited = state.corrections.annotations.keys().copied();
+        let conflicts = conflict::find(&places, &state, &bases, edited)?;
         let queues = queues(&loaded.queues);
         let dropped = loaded.entries.iter().filter(|entry| entry.is_dropped);
         Ok(Self {
@@ -172,7 +177,7 @@ impl ReviewSession {
             state,
             ids,
             bases,
-            had_conflicts: !conflicts.is_empty(),
+            touched,
             conflicts,
             path,
             store,
@@ -218,6 +223,7 @@ impl ReviewSession {
             }
         };
         Ok(Applied {
+            images: images_of(&done.changes),
             words: done.words,
             image_id: done.image_id,
             new_ids: done.new_ids,
@@ -246,6 +252,8 @@ impl ReviewSession {
         };
         for change in &done.changes {
             self.state.apply(&self.places, change);
+            self.take_base(change);
+            touch(&mut self.touched, change);
         }
         let position = self.history.position();
         let replaced = self.history.lines().iter().skip(self.history.done());
@@ -303,14 +311,16 @@ impl ReviewSession {
 
     fn moved(&mut self, line: &HistoryLine, changes: Vec<Change>, action: &str) -> Applied {
         self.revision += 1;
+        let is_undone = action == "undo";
         for change in &changes {
             self.state.apply(&self.places, change);
+            self.take_base(change);
+            match is_undone {
+                true => self.untouch(change),
+                false => touch(&mut self.touched, change),
+            }
         }
-        if self.had_conflicts
-            && let Ok(found) = conflict::find(&self.places, &self.state, &self.bases)
-        {
-            self.conflicts = found;
-        }
+        self.renew_conflicts(&changes);
         let step = StoredStep {
             at: now(),
             action: action.to_owned(),
@@ -319,12 +329,52 @@ impl ReviewSession {
         self.steps.push(step.clone());
         let position = self.history.position();
         Applied {
+            images: images_of(&changes),
             words: line.words.clone(),
             image_id: line.image_id,
             new_ids: Vec::new(),
             ticket: self.write(Write::Move { step, position }),
             is_change: true,
             is_painted: false,
+        }
+    }
+
+    /// An annotation of which nothing is done any more is the file's: that may be another than when it was edited.
+    fn untouch(&mut self, change: &Change) {
+        if let Change::Annotation { id, .. } = change
+            && let Some(count) = self.touched.get_mut(id)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.touched.remove(id);
+                self.state.forget(*id);
+            }
+        }
+    }
+
+    fn take_base(&mut self, change: &Change) {
+        let Change::Base { id, after, .. } = change else {
+            return;
+        };
+        match after {
+            Some(text) => {
+                let (id, record) = (*id, text.clone().into_bytes());
+                self.bases.insert(id, record.clone());
+                self.write(Write::Base { id, record });
+            }
+            None => drop(self.bases.remove(id)),
+        }
+    }
+
+    /// What was undone or done again may agree with the file, or disagree with one that was changed meanwhile.
+    fn renew_conflicts(&mut self, changes: &[Change]) {
+        let ids: BTreeSet<u64> = changes.iter().filter_map(changed_id).collect();
+        let found = conflict::find(&self.places, &self.state, &self.bases, ids.iter().copied());
+        // A file that cannot be read is told by whoever needs it.
+        if let Ok(found) = found {
+            self.conflicts.retain(|known| !ids.contains(&known.id));
+            self.conflicts.extend(found);
+            self.conflicts.sort_by_key(|conflict| conflict.id);
         }
     }
 
@@ -360,11 +410,15 @@ impl ReviewSession {
         let conflict = self.conflicts[at].clone();
         let base = self.bases.get(&id);
         let mut ids = self.ids;
-        let changes = conflict::settle(&self.places, &self.state, &mut ids, base, &conflict, keep)?;
+        let mut changes =
+            conflict::settle(&self.places, &self.state, &mut ids, base, &conflict, keep)?;
         if let Some(head) = self.places.head(id) {
-            let record = self.places.set().record(head)?;
-            self.bases.insert(id, record.clone());
-            self.write(Write::Base { id, record });
+            let text = |record: &[u8]| String::from_utf8_lossy(record).into_owned();
+            changes.push(Change::Base {
+                id,
+                before: base.map(|record| text(record)),
+                after: Some(text(&self.places.set().record(head)?)),
+            });
         }
         let kept = match keep {
             Keep::Mine => "Keep mine",
@@ -412,17 +466,37 @@ impl ReviewSession {
     pub fn walk_queue(
         &mut self,
         name: &str,
-        walk: impl FnOnce(&mut Queue, &BTreeMap<Target, Opinion>) -> Option<Target>,
+        walk: impl FnOnce(&mut Queue, &dyn Fn(&Target) -> Standing) -> Option<Target>,
     ) -> Result<Option<Target>, ReviewError> {
         self.check_writable()?;
         let Some((name, mut queue)) = self.queues.remove_entry(name) else {
             return Ok(None);
         };
         self.revision += 1;
-        let to = walk(&mut queue, &self.state.opinions);
+        let to = walk(&mut queue, &|item| self.standing(item));
         self.keep_place(&queue);
         self.queues.insert(name, queue);
         Ok(to)
+    }
+
+    /// How an instance of a queue stands.
+    pub fn standing(&self, target: &Target) -> Standing {
+        if let Target::Annotation(id) = target
+            && self.state.record(&self.places, *id).is_none()
+        {
+            return Standing::Gone;
+        }
+        let verdict = self
+            .state
+            .opinions
+            .get(target)
+            .and_then(|said| said.verdict);
+        verdict.map_or(Standing::Open, Standing::Judged)
+    }
+
+    /// How far a queue has come.
+    pub fn progress(&self, queue: &Queue) -> QueueProgress {
+        queue.progress(&|item| self.standing(item))
     }
 
     fn keep_place(&self, queue: &Queue) -> u64 {
@@ -439,6 +513,28 @@ impl ReviewSession {
 
 /// Behind the name of a queue: its place is kept apart.
 const PLACE: &str = "/place";
+
+fn changed_id(change: &Change) -> Option<u64> {
+    match change {
+        Change::Annotation { id, .. } | Change::Base { id, .. } => Some(*id),
+        Change::Category { .. } | Change::Opinion { .. } => None,
+    }
+}
+
+fn touch(touched: &mut HashMap<u64, usize>, change: &Change) {
+    if let Change::Annotation { id, .. } = change {
+        *touched.entry(*id).or_default() += 1;
+    }
+}
+
+/// Images whose annotations change.
+fn images_of(changes: &[Change]) -> BTreeSet<u64> {
+    let records = changes.iter().flat_map(|change| match change {
+        Change::Annotation { before, after, .. } => [before.as_ref(), after.as_ref()],
+        _ => [None, None],
+    });
+    records.flatten().map(|record| record.image_id).collect()
+}
 
 /// Queues with their places; one that cannot be read is none.
 fn queues(kept: &[(String, String)]) -> BTreeMap<String, Queue> {

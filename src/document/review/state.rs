@@ -79,6 +79,11 @@ impl State {
         }
     }
 
+    /// The annotation is the file's again, or is not there.
+    pub(super) fn forget(&mut self, id: u64) {
+        self.corrections.annotations.remove(&id);
+    }
+
     /// The shape of an annotation, from the file where it was not edited.
     pub(super) fn shape(&self, places: &Places, id: u64) -> Result<Shape, ReviewError> {
         let record = self.record(places, id);
@@ -112,6 +117,7 @@ impl State {
                     annotations.insert(*id, after.clone());
                 }
             }
+            Change::Base { .. } => {}
             Change::Category { id, after, .. } => {
                 match after {
                     Some(name) => self.corrections.categories.insert(*id, name.clone()),
@@ -138,10 +144,9 @@ pub(super) struct Ids {
 
 impl Ids {
     pub fn of_set(set: &Dataset) -> Self {
-        let annotations = set.heads().iter().map(|head| head.id);
         let categories = set.classes().category_ids.iter().copied();
         Self {
-            annotation: annotations.max().unwrap_or(0),
+            annotation: set.largest_annotation_id(),
             category: categories.max().unwrap_or(0),
         }
     }
@@ -150,7 +155,7 @@ impl Ids {
         match change {
             Change::Annotation { id, .. } => self.annotation = self.annotation.max(*id),
             Change::Category { id, .. } => self.category = self.category.max(*id),
-            Change::Opinion { .. } => {}
+            Change::Base { .. } | Change::Opinion { .. } => {}
         }
     }
 

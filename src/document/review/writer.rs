@@ -53,7 +53,12 @@ struct Shared {
     closing: bool,
     /// Most pages that the database may have, as a disk that is full would say; 0 for no limit.
     page_limit: u32,
+    /// Called when everything is on disk, and when the disk begins to refuse.
+    wake: Option<Wake>,
 }
+
+/// Who waits for news.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// The thread and its queue.
 pub(super) struct Writer {
@@ -108,6 +113,21 @@ impl Writer {
         }
     }
 
+    /// What the disk refuses; none while it does not.
+    pub fn unsaved(&self) -> Option<ReviewError> {
+        let state = lock(&self.shared.0);
+        let reason = state.failure.clone()?;
+        (state.saved < state.asked).then(|| self.refused(&state, reason))
+    }
+
+    fn refused(&self, state: &Shared, reason: String) -> ReviewError {
+        ReviewError::NotSaved {
+            path: self.path.clone(),
+            count: state.asked - state.saved,
+            reason,
+        }
+    }
+
     /// Waits until everything up to `number` is on disk, at most for `patience` once the disk refuses.
     pub fn wait(&self, number: u64, patience: Duration) -> Result<(), ReviewError> {
         let (state, changed) = &*self.shared;
@@ -117,11 +137,7 @@ impl Writer {
             if let Some(reason) = state.failure.clone() {
                 let since = refused_since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= patience {
-                    return Err(ReviewError::NotSaved {
-                        path: self.path.clone(),
-                        count: state.asked - state.saved,
-                        reason,
-                    });
+                    return Err(self.refused(&state, reason));
                 }
             }
             let waited = changed.wait_timeout(state, RETRY);
@@ -144,6 +160,11 @@ impl Writer {
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         state.saved >= number
+    }
+
+    /// From now on `wake` is called when `state` has changed.
+    pub fn tell(&self, wake: Wake) {
+        lock(&self.shared.0).wake = Some(wake);
     }
 
     pub fn limit_pages(&self, pages: u32) {
@@ -184,10 +205,16 @@ fn run(mut connection: Connection, shared: &(Mutex<Shared>, Condvar)) {
                 state.waiting.drain(..batch.len());
                 state.saved += batch.len() as u64;
                 state.failure = None;
+                let wake = (state.waiting.is_empty())
+                    .then(|| state.wake.clone())
+                    .flatten();
                 changed.notify_all();
+                drop(state);
+                call(wake);
             }
             Err(error) => {
-                if state.failure.is_none() {
+                let is_first = state.failure.is_none();
+                if is_first {
                     log::error!("the review cannot be saved: {error}");
                 }
                 state.failure = Some(error.to_string());
@@ -195,10 +222,22 @@ fn run(mut connection: Connection, shared: &(Mutex<Shared>, Condvar)) {
                 if state.closing {
                     return;
                 }
+                if is_first {
+                    let wake = state.wake.clone();
+                    drop(state);
+                    call(wake);
+                    state = lock(mutex);
+                }
                 let waited = changed.wait_timeout(state, RETRY);
                 drop(waited.unwrap_or_else(PoisonError::into_inner));
             }
         }
+    }
+}
+
+fn call(wake: Option<Wake>) {
+    if let Some(wake) = wake {
+        wake();
     }
 }
 

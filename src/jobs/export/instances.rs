@@ -162,8 +162,11 @@ impl Job<'_> {
 
     fn predicted(&self, summary: &mut ExportSummary) -> Result<Vec<OfImage>, JobError> {
         let path = self.request.predictions.clone().unwrap_or_default();
-        let file = predictions::read(&path)?;
-        let source = content_hash(&path)?;
+        let file = predictions::read_any(&path)?;
+        let source = match &self.request.prediction_hash {
+            Some(hash) => hash.clone(),
+            None => content_hash(&predictions::file_of(&path))?,
+        };
         summary.notes.extend(file.notes);
         let set = self.set.set();
         let names = ImageNames::new(set.images());

@@ -40,6 +40,23 @@ pub enum Format {
     Html,
 }
 
+impl Format {
+    /// As `--format` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Coco => "coco",
+            Self::Results => "results",
+            Self::Predictions => "predictions",
+            Self::Csv => "csv",
+            Self::Yolo => "yolo",
+            Self::Voc => "voc",
+            Self::Cvat => "cvat",
+            Self::Overlays => "overlays",
+            Self::Html => "html",
+        }
+    }
+}
+
 /// What somebody said of an annotation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Remark {
@@ -67,8 +84,10 @@ pub struct ExportRequest {
     pub format: Format,
     /// A file; a folder for YOLO, VOC, overlays and the report; a prefix for results.
     pub out: PathBuf,
-    /// Predictions to write instead of the annotations, or to report on.
+    /// Predictions to write instead of the annotations, or to report on: a file, or the prefix of a pair.
     pub predictions: Option<PathBuf>,
+    /// What verdicts on them belong to, where it is not the content of that file: of the checkpoint that made them.
+    pub prediction_hash: Option<String>,
     /// The command line, for the report.
     pub command_line: String,
 }
@@ -141,7 +160,14 @@ impl Job<'_> {
             Format::Coco => {
                 let counts = summary.edits;
                 summary.instances = self.set.set().heads().len() + counts.added - counts.deleted;
-                self.write_coco(out)
+                self.write_coco(out)?;
+                if !self.set.set().is_at_home(out) {
+                    let folder = self.set.set().folder().display();
+                    summary.notes.push(format!(
+                        "its images lie in {folder} and are not found from there: open it with --images {folder}"
+                    ));
+                }
+                Ok(())
             }
             Format::Csv => self.write_csv(summary, &mut tick),
             Format::Predictions => self.write_predictions(summary, &mut tick),

@@ -24,6 +24,7 @@ pub mod start;
 pub mod status_bar;
 pub mod top_bar;
 pub mod train;
+pub mod unsaved;
 mod view_menu;
 mod virtual_rows;
 mod wipe;

@@ -1,6 +1,6 @@
 //! What a review tells: how far it is saved, what it changed, what an export takes along.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::coco::{Corrected, CorrectedSet, Corrections, Record, Shape};
 use crate::document::review::conflict::Conflict;
 use crate::document::review::edit::{Opinion, Target, Verdict};
 use crate::document::review::history::HistoryLine;
-use crate::document::review::writer::SaveState;
+use crate::document::review::writer::{SaveState, Wake};
 use crate::document::review::{Audit, ReviewError, State};
 use crate::jobs::export::{Remark, Remarks};
 use crate::structures::{ClassTable, Rle};
@@ -30,6 +30,21 @@ impl ReviewSession {
         match &self.store {
             Store::Database { writer, .. } => writer.state(),
             Store::Memory | Store::ReadOnly(_) => SaveState::Saved,
+        }
+    }
+
+    /// What the disk refuses to take, as `NotSaved`; none while it does not.
+    pub fn unsaved(&self) -> Option<ReviewError> {
+        match &self.store {
+            Store::Database { writer, .. } => writer.unsaved(),
+            Store::Memory | Store::ReadOnly(_) => None,
+        }
+    }
+
+    /// Calls `wake` when `save_state` has changed, from a thread.
+    pub fn tell_saved(&self, wake: Wake) {
+        if let Store::Database { writer, .. } = &self.store {
+            writer.tell(wake);
         }
     }
 
@@ -199,6 +214,7 @@ impl ReviewSession {
         Audit {
             steps: self.steps.clone(),
             lines,
+            bases: self.bases.clone(),
         }
     }
 
@@ -265,5 +281,49 @@ impl ReviewSession {
     /// Id of the image of an annotation of the file.
     pub fn head_image(&self, id: u64) -> Option<u64> {
         self.places.head(id).map(|head| head.image_id)
+    }
+
+    /// Id of the image of an annotation, a deleted one among them.
+    pub fn image_of(&self, id: u64) -> Option<u64> {
+        let record = self
+            .corrections()
+            .annotations
+            .get(&id)
+            .and_then(Option::as_ref);
+        record
+            .map(|record| record.image_id)
+            .or_else(|| self.head_image(id))
+    }
+
+    /// What differs, by position of the image.
+    pub fn corrections_by_image(&self) -> HashMap<usize, Corrections> {
+        let all = self.corrections();
+        let mut images: HashMap<usize, Corrections> = HashMap::new();
+        for (&id, record) in &all.annotations {
+            let image = self.image_of(id).and_then(|id| self.image_position(id));
+            if let Some(image) = image {
+                let of_image = images.entry(image).or_default();
+                of_image.annotations.insert(id, record.clone());
+            }
+        }
+        for corrections in images.values_mut() {
+            corrections.categories.clone_from(&all.categories);
+        }
+        images
+    }
+
+    /// What differs in one image; none where nothing does.
+    pub fn corrections_of(&self, image: usize) -> Option<Corrections> {
+        let image_id = self.set().images().get(image)?.id;
+        let all = self.corrections();
+        let here = all
+            .annotations
+            .iter()
+            .filter(|(id, _)| self.image_of(**id) == Some(image_id));
+        let corrections = Corrections {
+            annotations: here.map(|(&id, record)| (id, record.clone())).collect(),
+            categories: all.categories.clone(),
+        };
+        (!corrections.annotations.is_empty()).then_some(corrections)
     }
 }

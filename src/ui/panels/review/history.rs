@@ -3,8 +3,9 @@
 use egui::{Button, RichText, Ui};
 
 use crate::document::review::{ReviewSession, SaveState};
-use crate::document::{Document, Format};
+use crate::document::{Document, ExportProgress, Format};
 use crate::ui::command::{Command, CommandQueue};
+use crate::ui::panels::status_bar::duration_text;
 use crate::ui::review_command::{ReviewCommand, format_name};
 use crate::ui::theme;
 use crate::ui::view::ViewState;
@@ -13,13 +14,15 @@ use crate::ui::widgets;
 /// Steps on screen: what was done last is what somebody looks for.
 const SHOWN: usize = 60;
 
-const FORMATS: [Format; 5] = [
+const OF_SET: [Format; 6] = [
     Format::Coco,
     Format::Yolo,
     Format::Voc,
     Format::Cvat,
     Format::Csv,
+    Format::Overlays,
 ];
+const OF_PREDICTIONS: [Format; 3] = [Format::Predictions, Format::Results, Format::Html];
 
 /// Draws history and export.
 pub(super) fn history_ui(
@@ -55,7 +58,7 @@ pub(super) fn history_ui(
             saved.on_hover_text(path.display().to_string());
         }
     });
-    export_ui(ui, out);
+    export_ui(ui, doc, view, out);
     ui.add_space(theme::GRID);
     if history.is_empty() {
         ui.colored_label(c.weak, "Nothing was done yet");
@@ -79,23 +82,57 @@ pub(super) fn history_ui(
     }
 }
 
-fn export_ui(ui: &mut Ui, out: &mut CommandQueue) {
+fn export_ui(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut CommandQueue) {
     ui.horizontal_wrapped(|ui| {
         ui.menu_button("Export…", |ui| {
-            for format in FORMATS {
-                if ui.button(format_name(format)).clicked() {
-                    out.push(Command::Review(ReviewCommand::Export(format)));
-                    ui.close();
+            let section = |ui: &mut Ui, formats: &[Format], out: &mut CommandQueue| {
+                for &format in formats {
+                    let command = ReviewCommand::Export(format);
+                    let is_enabled = command.enabled(doc, view);
+                    let button = ui.add_enabled(is_enabled, Button::new(format_name(format)));
+                    if button.clicked() {
+                        out.push(Command::Review(command));
+                        ui.close();
+                    }
                 }
-            }
+            };
+            widgets::section(ui, "Corrected set");
+            section(ui, &OF_SET, out);
             if ui.button("Audit trail").clicked() {
                 out.push(Command::Review(ReviewCommand::ExportAudit));
                 ui.close();
             }
+            widgets::section(ui, "Predictions, not the rejected ones");
+            section(ui, &OF_PREDICTIONS, out);
         });
         let hint = "Writes the corrected set, then opens the fine-tune dialog with it";
         if ui.button("Fine-tune on it…").on_hover_text(hint).clicked() {
             out.push(Command::Review(ReviewCommand::FineTune));
         }
     });
+    if let Some(progress) = doc.export_progress() {
+        progress_ui(ui, &progress, out);
+    }
+}
+
+/// How far an export is, and a button that stops it.
+fn progress_ui(ui: &mut Ui, progress: &ExportProgress, out: &mut CommandQueue) {
+    let name = progress.out.file_name().unwrap_or_default();
+    let text = match progress.total {
+        0 => format!("Writing {}", name.display()),
+        total => format!("{} of {total} images", progress.done),
+    };
+    let share = progress.done as f32 / progress.total.max(1) as f32;
+    ui.horizontal(|ui| {
+        let cancel = widgets::quiet_button(ui, "Cancel", theme::colours(ui).text);
+        if cancel.clicked() {
+            out.push(Command::Review(ReviewCommand::CancelExport));
+        }
+        ui.add(egui::ProgressBar::new(share).text(text))
+            .on_hover_text(progress.out.display().to_string());
+    });
+    if let Some(eta) = progress.eta.filter(|eta| eta.as_secs() > 0) {
+        let left = format!("{} left", duration_text(eta));
+        ui.colored_label(theme::colours(ui).weak, left);
+    }
 }

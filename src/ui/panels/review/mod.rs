@@ -73,7 +73,7 @@ impl ReviewView {
         match &self.progress {
             Some((of, known)) if *of == revision => known.clone(),
             _ => {
-                let progress = queue.progress(review.opinions());
+                let progress = review.progress(queue);
                 self.progress = Some((revision, progress.clone()));
                 progress
             }

@@ -21,7 +21,8 @@ pub(super) fn selected_ui(
 ) {
     let c = theme::colours(ui);
     let selected = view.review.selected.clone();
-    widgets::section(ui, &title(doc, review, selected.as_ref()));
+    let subject = review_command::subject(doc, view);
+    widgets::section(ui, &title(doc, review, subject.as_ref()));
     if review.is_read_only() {
         ui.colored_label(
             c.warning,
@@ -41,20 +42,20 @@ pub(super) fn selected_ui(
     if let Some(Target::Annotation(id)) = &selected {
         class(ui, doc, review, *id, view, out);
     }
-    if let Some(selected) = &selected {
-        note(ui, doc, selected, view, out);
-        tags(ui, doc, selected, view, out);
+    if let Some(subject) = &subject {
+        note(ui, doc, subject, view, out);
+        tags(ui, doc, subject, view, out);
     }
 }
 
 fn title(doc: &Document, review: &ReviewSession, selected: Option<&Target>) -> String {
     match selected {
         None => "Nothing is selected".into(),
-        Some(Target::Image(_)) => "The image".into(),
+        Some(Target::Image(_)) => "Nothing is selected: the image".into(),
         Some(Target::Prediction(_)) => "A prediction".into(),
         Some(Target::Annotation(id)) => {
             let record = review.record(*id);
-            let class = record.map(|record| class_name(doc, record.category_id));
+            let class = record.map(|record| doc.category_name(record.category_id));
             let edited = if review.is_edited(*id) {
                 " · corrected"
             } else {
@@ -185,7 +186,7 @@ fn marked(
     }
     let names = view.review.marked.iter().map(|&id| {
         let category = review.record(id).map(|record| record.category_id);
-        let class = category.map_or_else(String::new, |id| class_name(doc, id));
+        let class = category.map_or_else(String::new, |id| doc.category_name(id));
         format!("{class} {id}")
     });
     let names: Vec<String> = names.collect();
@@ -208,15 +209,6 @@ fn marked(
             }
         }
     });
-}
-
-fn class_name(doc: &Document, category: i64) -> String {
-    let classes = doc.classes();
-    let label = classes.category_ids.iter().position(|&it| it == category);
-    label.map_or_else(
-        || format!("category {category}"),
-        |label| classes.name(label),
-    )
 }
 
 /// The class that a new annotation gets.
@@ -242,13 +234,13 @@ fn classes_ui(
 ) {
     ui.horizontal(|ui| {
         ui.label(name);
-        let shown = class_name(doc, current);
+        let shown = doc.category_name(current);
         let list = ComboBox::from_id_salt(name)
             .selected_text(&shown)
             .show_ui(ui, |ui| {
-                for &category in &doc.classes().category_ids {
+                for category in doc.categories().ids() {
                     let is_it = category == current;
-                    let row = ui.selectable_label(is_it, class_name(doc, category));
+                    let row = ui.selectable_label(is_it, doc.category_name(category));
                     if row.clicked() && !is_it {
                         out.push(Command::Review(command(category)));
                     }

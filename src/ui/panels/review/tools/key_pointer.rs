@@ -1,11 +1,10 @@
 //! A pointer that keys move, so that every tool works without a mouse: Alt and an arrow, Alt and Enter to press and to let go.
 
-use egui::{Event, Key, Modifiers, Pos2, Stroke, Ui, Vec2};
+use egui::{Event, Key, Modifiers, Pos2, Ui, Vec2};
 
 use super::Easel;
 use crate::structures::Size;
 use crate::ui::canvas::CanvasFrame;
-use crate::ui::theme;
 
 /// Steps of an arrow with Shift.
 const FAR: f64 = 10.0;
@@ -140,11 +139,8 @@ fn direction(key: Key) -> Option<(f64, f64)> {
 
 /// A cross where the keys have led the pointer.
 pub(super) fn cross(easel: &Easel<'_>, at: Pos2) {
-    let c = theme::colours(easel.ui);
     for way in [Vec2::X, Vec2::Y, -Vec2::X, -Vec2::Y] {
         let arm = [at + way * GAP, at + way * ARM];
-        let painter = &easel.painter;
-        painter.line_segment(arm, Stroke::new(3.5, egui::Color32::BLACK));
-        painter.line_segment(arm, Stroke::new(1.5, c.accent));
+        easel.line(arm.to_vec());
     }
 }

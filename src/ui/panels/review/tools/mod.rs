@@ -255,11 +255,11 @@ impl Easel<'_> {
         self.shown.bbox_of(self.id?)
     }
 
+    /// White on black: what lies below is a picture, whatever the theme.
     fn line(&self, points: Vec<Pos2>) {
-        let c = theme::colours(self.ui);
         self.painter
-            .line(points.clone(), Stroke::new(3.0, Color32::BLACK));
-        self.painter.line(points, Stroke::new(1.5, c.accent));
+            .line(points.clone(), Stroke::new(3.5, Color32::BLACK));
+        self.painter.line(points, Stroke::new(1.5, Color32::WHITE));
     }
 
     fn rectangle(&self, bbox: BoxXywh) {
@@ -376,6 +376,7 @@ fn pointing(
     if let Some(by_keys) = by_keys.flatten() {
         if let Some(at) = keys.at() {
             view.canvas.reveal(at);
+            view.pointer = Some((at.0 as f32, at.1 as f32));
         }
         return by_keys;
     }
@@ -391,7 +392,7 @@ fn pointing(
 
 fn new_label(doc: &Document, view: &ViewState) -> usize {
     let class = review_command::new_class(doc, view);
-    let label = class.and_then(|id| doc.classes().category_ids.iter().position(|&it| it == id));
+    let label = class.and_then(|id| doc.categories().label(id));
     label.unwrap_or(0)
 }
 
