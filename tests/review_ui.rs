@@ -349,9 +349,12 @@ fn the_selection_stays_on_its_annotation() {
     settle(&mut window);
     let second = selected(&window);
     assert_ne!(first, second);
-    // The first one comes back before the selected one.
+    // The first one comes back, before the one that was selected, and is shown.
     undo(&mut window);
     assert_eq!(review_of(&window), all);
+    assert_eq!(selected(&window), first);
+    send(&mut window, Command::SelectInstance(Some(1)));
+    settle(&mut window);
     assert_eq!(selected(&window), second);
     window.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
     settle(&mut window);

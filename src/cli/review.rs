@@ -49,6 +49,9 @@ pub struct Args {
     /// The set: a folder of any COCO layout, or a JSON
     #[arg(value_name = "SET")]
     pub data: PathBuf,
+    /// Where the set's images lie, if not where its layout says
+    #[arg(long, value_name = "DIR")]
+    pub images: Option<PathBuf>,
     /// List what there is
     #[arg(long)]
     pub list: bool,
@@ -74,7 +77,7 @@ pub enum Side {
 /// # Errors
 /// The set or its review refused; an edit refused; the disk refuses.
 pub fn run(args: &Args, shared: &Shared, out: &mut dyn Write) -> anyhow::Result<()> {
-    let set = Arc::new(open_set(&args.data, None)?);
+    let set = Arc::new(open_set(&args.data, args.images.as_deref())?);
     if args.list {
         let review = ReviewSession::open(set, Access::Read)?;
         return list(&review, shared, out);

@@ -10,6 +10,7 @@ use super::panels::review::tools::Tool;
 use super::review_command::ReviewCommand;
 use super::train_command::TrainCommand;
 use super::view::Workspace;
+use crate::document::Format;
 use crate::document::review::Verdict;
 
 /// A key with its modifiers.
@@ -133,6 +134,8 @@ fn review_shortcuts(command: &ReviewCommand) -> Vec<Shortcut> {
             vec![plain(key)]
         }
         ReviewCommand::ClearVerdict => vec![plain(Key::Num0)],
+        ReviewCommand::PickClass => vec![plain(Key::Q)],
+        ReviewCommand::Export(Format::Coco) => vec![ctrl(Key::E)],
         ReviewCommand::FocusNote => vec![plain(Key::N)],
         ReviewCommand::Undo => vec![ctrl(Key::Z)],
         ReviewCommand::Redo => vec![ctrl_shift(Key::Z), ctrl(Key::Y)],

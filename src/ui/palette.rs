@@ -5,10 +5,13 @@ use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use super::command::{Command, CommandQueue};
-use super::view::ViewState;
+use super::review_command::{self, CLASS, ReviewCommand};
+use super::review_queue::QueueOf;
+use super::view::{ViewState, Workspace};
 use super::widgets::{self, Row};
-use super::{icons, keys, theme};
+use super::{icons, keys, saved_views, theme};
 use crate::document::Document;
+use crate::document::review::Keep;
 
 const WIDTH: f32 = 560.0;
 const LIST_HEIGHT: f32 = 364.0;
@@ -53,6 +56,14 @@ fn command_line_ui(ui: &mut egui::Ui, line: &str) {
 }
 
 impl Palette {
+    /// One in which this was typed already.
+    pub fn asking(query: &str) -> Self {
+        Self {
+            query: query.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// Draws it; true when it is to be closed.
     pub fn show(
         &mut self,
@@ -179,6 +190,9 @@ fn entries(doc: &Document, view: &ViewState) -> Vec<Entry> {
             command,
         })
         .collect();
+    if view.workspace == Workspace::Review {
+        entries.extend(of_review(doc, view));
+    }
     let settings = doc.settings();
     let views = doc.source().map(|source| settings.views(&source.path));
     for view in views.unwrap_or_default() {
@@ -207,6 +221,35 @@ fn entries(doc: &Document, view: &ViewState) -> Vec<Entry> {
         });
     }
     entries
+}
+
+/// What depends on the set under review: its classes, the saved views as queues, conflicts.
+fn of_review(doc: &Document, view: &ViewState) -> Vec<Entry> {
+    let entry = |command: ReviewCommand, label: String| Entry {
+        label,
+        detail: String::new(),
+        shortcut: String::new(),
+        enabled: command.enabled(doc, view),
+        command: Command::Review(command),
+    };
+    let classes = doc.categories().ids().map(|id| {
+        let command = review_command::class_command(view, id);
+        entry(command, format!("{CLASS} {}", doc.category_name(id)))
+    });
+    let views = saved_views::of_open_set(doc).iter().map(|saved| {
+        let command = ReviewCommand::MakeQueue(QueueOf::View(saved.name.clone()));
+        let label = command.label().into_owned();
+        entry(command, label)
+    });
+    let conflicts = doc.review().map_or(&[][..], |review| review.conflicts());
+    let conflicts = conflicts.iter().flat_map(|conflict| {
+        [Keep::Mine, Keep::Theirs].map(|keep| {
+            let command = ReviewCommand::Settle(conflict.id, keep);
+            let label = format!("{}: {}", command.label(), conflict.words);
+            entry(command, label)
+        })
+    });
+    classes.chain(views).chain(conflicts).collect()
 }
 
 /// Those that match, best first; without a query all of them, what can be done now first.

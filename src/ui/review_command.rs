@@ -49,6 +49,8 @@ pub enum ReviewCommand {
     Merge,
     /// The class of new annotations.
     SetNewClass(i64),
+    /// Choose a class by a few letters.
+    PickClass,
     /// Give the selected annotation the model's mask in its box; of a prediction it becomes a new annotation.
     PredictHere,
     /// The model's mask in a box that was drawn.
@@ -110,6 +112,7 @@ impl ReviewCommand {
             Self::Redo,
             Self::Delete,
             Self::TakeOver,
+            Self::PickClass,
             Self::ToggleCrowd,
             Self::Split,
             Self::Mark,
@@ -167,6 +170,7 @@ impl ReviewCommand {
             Self::ClearMarks => "Take all marks away".into(),
             Self::Merge => "Merge the marked annotations with the selected one".into(),
             Self::SetNewClass(_) => "The class of new annotations".into(),
+            Self::PickClass => "Choose a class".into(),
             Self::PredictHere => "Predict the mask in the box of the instance".into(),
             Self::PredictIn { .. } => "Predict the mask in a box".into(),
             Self::Tool(tool) => format!("Tool: {}", tool.label().to_lowercase()).into(),
@@ -219,9 +223,11 @@ impl ReviewCommand {
             Self::CancelExport => doc.export_progress().is_some(),
             Self::Retry => false,
             Self::ToggleList => is_here && view.image.is_some(),
-            Self::Tool(_) | Self::Drawn { .. } | Self::PredictIn { .. } | Self::SetNewClass(_) => {
-                is_here && is_writable && view.image.is_some()
-            }
+            Self::Tool(_)
+            | Self::Drawn { .. }
+            | Self::PredictIn { .. }
+            | Self::SetNewClass(_)
+            | Self::PickClass => is_here && is_writable && view.image.is_some(),
             Self::PredictHere => is_here && is_writable && selected.is_some(),
             Self::Mark | Self::KeepMarked => is_here && is_writable && is_annotation,
             Self::ClearMarks => is_here && !view.review.marked.is_empty(),
@@ -308,6 +314,17 @@ pub fn to_merge(view: &ViewState) -> Vec<u64> {
         ids.push(id);
     }
     ids
+}
+
+/// Before the name of a class in the palette.
+pub const CLASS: &str = "Class:";
+
+/// Gives the selected annotation a class; without one, new annotations.
+pub fn class_command(view: &ViewState, id: i64) -> ReviewCommand {
+    match view.review.selected {
+        Some(Judged::Annotation(_)) => ReviewCommand::SetClass(id),
+        _ => ReviewCommand::SetNewClass(id),
+    }
 }
 
 /// The class of a new annotation: the one that was chosen last, else the first.

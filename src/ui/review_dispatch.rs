@@ -3,9 +3,11 @@
 use super::command::Command;
 use super::dialogs::Ask;
 use super::dispatch::{Target, select_image};
+use super::palette::Palette;
 use super::panels::review::tools::Tool;
-use super::review_command::{ReviewCommand, new_class, subject, to_merge};
+use super::review_command::{CLASS, ReviewCommand, new_class, subject, to_merge};
 use super::review_queue;
+use super::shell::Overlay;
 use super::shown::Shown;
 use super::view::{Layers, ViewState};
 use crate::document::review::{Applied, Edit, Origin, Shape, Target as Judged, Verdict};
@@ -25,6 +27,10 @@ pub fn carry_out(command: &ReviewCommand, target: &mut Target<'_>) {
         ReviewCommand::PredictIn { image, id, bbox } => predict_in(*image, *id, *bbox, target),
         ReviewCommand::Resize(step) => target.view.review.drawing.resize(*step),
         ReviewCommand::Drawn { id, image, shape } => drawn(*id, *image, shape, target),
+        ReviewCommand::PickClass => {
+            target.shell.palette = Palette::asking(&format!("{CLASS} "));
+            target.shell.overlay = Some(Overlay::Palette);
+        }
         ReviewCommand::FocusNote => target.view.review.focus_note = true,
         ReviewCommand::ToggleList => toggle_list(target),
         ReviewCommand::MakeQueue(of) => review_queue::make(of, target),
@@ -89,11 +95,22 @@ fn walk(command: &ReviewCommand, target: &mut Target<'_>) {
     if let Some(applied) = done {
         let text = format!("{word}: {}", applied.words);
         target.shell.toasts.say(NoticeKind::Info, text, "");
-        show_image(&applied, target);
+        show_changed(&applied, target);
     }
 }
 
-fn show_image(applied: &Applied, target: &mut Target<'_>) {
+fn show_changed(applied: &Applied, target: &mut Target<'_>) {
+    let Some(review) = target.document.review() else {
+        return;
+    };
+    let is_there = |judged: &Judged| match judged {
+        Judged::Annotation(id) => review.record(*id).is_some(),
+        Judged::Prediction(_) => true,
+        Judged::Image(_) => false,
+    };
+    if let Some(judged) = applied.about.clone().filter(is_there) {
+        return review_queue::return_to(judged, target);
+    }
     let review = target.document.review();
     let image = review.and_then(|review| review.image_position(applied.image_id?));
     if let Some(image) = image.filter(|image| target.view.image != Some(*image)) {

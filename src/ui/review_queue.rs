@@ -290,6 +290,21 @@ pub fn step(
     }
 }
 
+/// Shows an instance again; the queue goes back to it where it holds it.
+pub fn return_to(judged: Judged, target: &mut Target<'_>) {
+    let place = |queue: &Queue| queue.items().iter().position(|item| *item == judged);
+    let queue = target
+        .document
+        .review()
+        .and_then(|it| it.queues().get(QUEUE));
+    if let Some(at) = queue.and_then(place) {
+        target
+            .document
+            .walk_queue(QUEUE, |queue, _| queue.go_to(at).cloned());
+    }
+    show(judged, target);
+}
+
 /// Shows an instance: its image now, itself as soon as that is here.
 pub fn show(judged: Judged, target: &mut Target<'_>) {
     let review = target.document.review();

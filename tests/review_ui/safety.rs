@@ -351,3 +351,54 @@ fn an_image_has_a_verdict_and_a_note_of_its_own() {
     press(&mut window, Key::Num0);
     assert_eq!(reviewed(&window).opinion(&Target::Image(3)).verdict, None);
 }
+
+#[test]
+fn an_undo_leads_back_to_what_it_changes() {
+    let files = files();
+    let mut window = open(&files, egui::Theme::Dark);
+    review(&mut window, ReviewCommand::MakeQueue(QueueOf::Annotations));
+    settle(&mut window);
+    for _ in 0..4 {
+        press(&mut window, Key::Num1);
+    }
+    assert_eq!(window.state().view().image, Some(2));
+    for id in [4, 3] {
+        undo(&mut window);
+        assert_eq!(selected(&window), Some(Target::Annotation(id)));
+    }
+    assert_eq!(window.state().view().image, Some(0));
+    press(&mut window, Key::Num2);
+    assert_eq!(
+        reviewed(&window).opinion(&Target::Annotation(3)).verdict,
+        Some(Verdict::Reject)
+    );
+    assert_eq!(selected(&window), Some(Target::Annotation(4)));
+}
+
+#[test]
+fn a_class_is_chosen_by_its_letters() {
+    let files = files();
+    let mut window = open(&files, egui::Theme::Light);
+    send(&mut window, Command::SelectInstance(Some(0)));
+    settle(&mut window);
+    assert!(said(&window, "cat 1"));
+    press(&mut window, Key::Q);
+    assert!(said(&window, "Class: bird"));
+    window.input_mut().events.push(Event::Text("bird".into()));
+    settle(&mut window);
+    shot(&mut window, "review-class-light");
+    press(&mut window, Key::Enter);
+    assert!(said(&window, "bird 1 · corrected"));
+    assert_eq!(reviewed(&window).record(1).unwrap().category_id, 3);
+    // Without a selection it is the class of what is drawn next.
+    send(&mut window, Command::SelectInstance(None));
+    settle(&mut window);
+    press(&mut window, Key::Q);
+    window.input_mut().events.push(Event::Text("dog".into()));
+    settle(&mut window);
+    press(&mut window, Key::Enter);
+    assert_eq!(window.state().view().review.new_class, Some(2));
+    assert_eq!(reviewed(&window).history().len(), 1);
+    press(&mut window, Key::B);
+    assert!(said(&window, "Review: Brush"));
+}

@@ -34,6 +34,8 @@ pub struct Applied {
     pub words: String,
     /// The image that it is about.
     pub image_id: Option<u64>,
+    /// What it is about, where it is about one instance or image.
+    pub about: Option<Target>,
     /// Images whose annotations are others now.
     pub images: BTreeSet<u64>,
     /// New annotations and categories, in order.
@@ -223,6 +225,7 @@ impl ReviewSession {
             }
         };
         Ok(Applied {
+            about: done.changes.first().and_then(about),
             images: images_of(&done.changes),
             words: done.words,
             image_id: done.image_id,
@@ -329,6 +332,12 @@ impl ReviewSession {
         self.steps.push(step.clone());
         let position = self.history.position();
         Applied {
+            // Changes are taken back from the last one.
+            about: match is_undone {
+                true => changes.last(),
+                false => changes.first(),
+            }
+            .and_then(about),
             images: images_of(&changes),
             words: line.words.clone(),
             image_id: line.image_id,
@@ -513,6 +522,14 @@ impl ReviewSession {
 
 /// Behind the name of a queue: its place is kept apart.
 const PLACE: &str = "/place";
+
+fn about(change: &Change) -> Option<Target> {
+    match change {
+        Change::Annotation { id, .. } | Change::Base { id, .. } => Some(Target::Annotation(*id)),
+        Change::Opinion { target, .. } => Some(target.clone()),
+        Change::Category { .. } => None,
+    }
+}
 
 fn changed_id(change: &Change) -> Option<u64> {
     match change {

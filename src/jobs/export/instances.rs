@@ -90,7 +90,7 @@ impl Job<'_> {
             u8::from(annotation.is_crowd),
             u8::from(annotation.is_edited),
             remark.verdict,
-            csv_field(&remark.tags.join(" ")),
+            csv_field(&remark.tags.join(",")),
             csv_field(&remark.note)
         )
     }

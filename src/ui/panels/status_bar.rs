@@ -29,11 +29,20 @@ pub fn status_bar_ui(ui: &mut Ui, doc: &Document, view: &ViewState, out: &mut Co
                     .on_hover_text(&summary.backbone);
             }
             trains(ui, doc, view, out);
-            ui.label(egui::RichText::new(view.workspace.label()).color(c.weak))
+            ui.label(egui::RichText::new(mode(view)).color(c.weak))
                 .on_hover_text("The mode decides what keys do; ? lists them");
             position(ui, view);
         });
     });
+}
+
+/// The workspace, and the tool in hand.
+fn mode(view: &ViewState) -> String {
+    let (workspace, drawing) = (view.workspace.label(), &view.review.drawing);
+    match view.workspace == Workspace::Review && drawing.is_active() {
+        true => format!("{workspace}: {}", drawing.tool.label()),
+        false => workspace.to_owned(),
+    }
 }
 
 /// What trains, while another workspace is open.
