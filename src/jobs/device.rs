@@ -46,6 +46,37 @@ pub fn choose(asked: &str) -> Result<Device, JobError> {
     }
 }
 
+/// As `choose`, for one of several processes on a machine: each has the card of its own number, unless one is named.
+///
+/// # Errors
+/// As `choose`; more processes than cards.
+pub fn choose_for(asked: &str, local_rank: usize) -> Result<Device, JobError> {
+    if local_rank == 0 || !candle_core::utils::cuda_is_available() {
+        return choose(asked);
+    }
+    match asked {
+        "" | "auto" => of_rank(local_rank).or_else(|refused| match cuda(0) {
+            Err(_) => Ok(Device::Cpu), // no card at all: every process computes on the processor
+            Ok(_) => Err(refused),
+        }),
+        "cuda" => of_rank(local_rank),
+        named => choose(named),
+    }
+}
+
+fn of_rank(local_rank: usize) -> Result<Device, JobError> {
+    cuda(local_rank).map_err(|error| {
+        let error = error.to_string();
+        let first = error.lines().next().unwrap_or_default();
+        JobError::Device {
+            asked: format!("cuda:{local_rank}"),
+            why: format!(
+                "each process takes a card of its own: start no more of them than there are cards ({first})"
+            ),
+        }
+    })
+}
+
 /// A device with one stream for all threads: candle's plain one has a stream for each thread, and work that threads hand on
 /// to each other would not be in order.
 fn cuda(ordinal: usize) -> candle_core::Result<Device> {

@@ -11,6 +11,8 @@
 mod call;
 mod conv;
 mod cudnn;
+#[cfg(feature = "nccl")]
+mod nccl;
 mod upload;
 
 use candle_core::cuda_backend::cudarc::driver::{
@@ -23,6 +25,8 @@ use super::kernels::{Arg, Kernel, Launcher, Size};
 
 pub(crate) use call::{floats, forward1, forward2, on1, on2, read};
 pub(crate) use conv::{ConvWeights, OnCuda, Stored};
+#[cfg(feature = "nccl")]
+pub use nccl::Ring;
 pub(crate) use upload::Uploader;
 
 /// One text a file of kernels, compiled by the build script.

@@ -40,10 +40,13 @@ pub(super) fn run(
     stop: &AtomicBool,
     report: &mut (dyn FnMut(TrainEvent<'_>) + Send),
 ) -> Result<Trained, JobError> {
-    let device = device::choose(&request.device)?;
+    let device = device::choose_for(&request.device, world.local_rank())?;
     let rank = (!world.leads()).then(|| world.rank());
     let log_path = log::path(&folder.path, rank);
     let mut log = RunLog::new(Some(&log_path), report)?;
+    if let Some(note) = world.use_cards(&device, stop)? {
+        log.warn(&note);
+    }
     let path = folder.path.clone();
     let begun = Session::begin(world, setup, request, folder, device, &mut log);
     let mut session = match begun {

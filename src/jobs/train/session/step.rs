@@ -134,7 +134,9 @@ impl Session<'_> {
         let sums = summing.finish(stop)?;
         for (name, var) in self.set.trained() {
             let Some(sum) = sums.get(name) else { continue };
-            let tensor = Tensor::from_slice(sum, var.dims(), var.device());
+            let tensor = sum
+                .reshape(var.dims())
+                .and_then(|sum| sum.to_device(var.device()));
             let tensor = tensor.map_err(|e| self.failed(e.into()))?;
             self.gathered.insert(name.to_owned(), tensor);
         }

@@ -1,13 +1,16 @@
 //! The processes that train together: one alone, or the ranks of `mpirun` (feature `mpi`).
 
 mod buckets;
+#[cfg(feature = "nccl")]
+mod cards;
+mod filling;
 #[cfg(feature = "mpi")]
 mod ranks;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use super::TrainJobError;
 use crate::model::GradientTap;
@@ -18,10 +21,20 @@ use ranks::Ranks;
 /// Set by Open MPI and by MPICH for every process they start.
 const LAUNCHED: [&str; 2] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"];
 
+/// The number of a process among those of its machine: Open MPI, MPICH, Slurm.
+const LOCAL_RANK: [&str; 3] = [
+    "OMPI_COMM_WORLD_LOCAL_RANK",
+    "MPI_LOCALRANKID",
+    "SLURM_LOCALID",
+];
+
 /// This process among those that train together.
 pub(super) struct World {
     #[cfg(feature = "mpi")]
     ranks: Option<Ranks>,
+    /// Set once the device is known, where NCCL sums.
+    #[cfg(feature = "nccl")]
+    cards: std::cell::OnceCell<cards::Cards>,
 }
 
 impl World {
@@ -35,6 +48,8 @@ impl World {
         #[cfg(feature = "mpi")]
         return Ok(Self {
             ranks: if size > 1 { Some(Ranks::join()?) } else { None },
+            #[cfg(feature = "nccl")]
+            cards: std::cell::OnceCell::new(),
         });
         #[cfg(not(feature = "mpi"))]
         if size > 1 {
@@ -49,7 +64,73 @@ impl World {
         Self {
             #[cfg(feature = "mpi")]
             ranks: None,
+            #[cfg(feature = "nccl")]
+            cards: std::cell::OnceCell::new(),
         }
+    }
+
+    /// Lets NCCL sum gradients on the cards of the ranks, where this build has it and each rank has a card of its own. Else they go
+    /// through the host; why is returned, where a person may want to know.
+    ///
+    /// # Errors
+    /// A process is lost.
+    pub fn use_cards(
+        &self,
+        device: &Device,
+        stop: &AtomicBool,
+    ) -> Result<Option<String>, TrainJobError> {
+        // All of them or none.
+        if self.size() == 1 || self.largest(u8::from(!device.is_cuda()), stop)? > 0 {
+            return Ok(None);
+        }
+        #[cfg(feature = "nccl")]
+        return self.join_cards(device, stop);
+        #[cfg(not(feature = "nccl"))]
+        {
+            let _ = stop;
+            Ok(Some(
+                "gradients are summed on the host: this build has no NCCL (feature nccl)".into(),
+            ))
+        }
+    }
+
+    #[cfg(feature = "nccl")]
+    fn join_cards(
+        &self,
+        device: &Device,
+        stop: &AtomicBool,
+    ) -> Result<Option<String>, TrainJobError> {
+        use crate::model::Ring;
+        let on_host = |why: &str| Ok(Some(format!("gradients are summed on the host: {why}")));
+        let made = match self.leads() {
+            true => Ring::id(),
+            false => Ok([0; 128]),
+        };
+        if self.largest(u8::from(made.is_err()), stop)? > 0 {
+            let why = made.err().map(|error| error.to_string());
+            return on_host(why.as_deref().unwrap_or("the first rank cannot use NCCL"));
+        }
+        let mut id = made.unwrap_or([0; 128]);
+        if let Some(ranks) = &self.ranks {
+            ranks.share_bytes(&mut id, stop)?;
+        }
+        let joined = Ring::join(device, self.rank(), self.size(), id);
+        if self.largest(u8::from(joined.is_err()), stop)? > 0 {
+            let why = joined.err().map(|error| error.to_string());
+            return on_host(why.as_deref().unwrap_or("another rank cannot use NCCL"));
+        }
+        if let Ok(ring) = joined {
+            // It is set once: a world joins one ring.
+            let _ = self.cards.set(cards::Cards::new(ring, device));
+        }
+        Ok(None)
+    }
+
+    /// This process among those of its machine: which card it takes.
+    pub fn local_rank(&self) -> usize {
+        let found = LOCAL_RANK.iter().find_map(|name| std::env::var(name).ok());
+        let rank = found.and_then(|rank| rank.parse().ok()).unwrap_or(0);
+        if self.size() > 1 { rank } else { 0 }
     }
 
     /// Parts from the others after a run that ended well.
@@ -129,6 +210,10 @@ impl World {
         sizes: Vec<(String, usize)>,
         gathered: &BTreeMap<String, Tensor>,
     ) -> Result<Option<Summing>, TrainJobError> {
+        #[cfg(feature = "nccl")]
+        if let Some(cards) = self.cards.get() {
+            return Ok(Some(cards.begin_sum(sizes, gathered)));
+        }
         #[cfg(feature = "mpi")]
         if let Some(ranks) = &self.ranks {
             return ranks.begin_sum(sizes, gathered).map(Some);
@@ -138,8 +223,8 @@ impl World {
     }
 }
 
-/// Sums of gradients by name.
-pub(super) type Sums = BTreeMap<String, Vec<f32>>;
+/// Sums of gradients by name, flat; on the host or on the card.
+pub(super) type Sums = BTreeMap<String, Tensor>;
 
 /// Waits for a sum that has begun.
 type Finish = dyn FnOnce(&AtomicBool) -> Result<Sums, TrainJobError>;

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use mpi::Threading;
 use mpi::collective::SystemOperation;
 use mpi::environment::Universe;
@@ -21,9 +21,9 @@ use crate::jobs::train::TrainJobError;
 use crate::model::GradientTap;
 
 /// Between two looks at a request.
-const PAUSE: Duration = Duration::from_micros(100);
+pub(super) const PAUSE: Duration = Duration::from_micros(100);
 /// So long after a stop the others may still answer.
-const GRACE: Duration = Duration::from_secs(60);
+pub(super) const GRACE: Duration = Duration::from_secs(60);
 
 /// This process and the others.
 pub(super) struct Ranks {
@@ -94,10 +94,15 @@ impl Ranks {
         mpi::request::scope(|scope| wait(root.immediate_broadcast_into(scope, &mut len), stop))?;
         let mut bytes = text.as_bytes().to_vec();
         bytes.resize(len as usize, 0);
-        mpi::request::scope(|scope| {
-            wait(root.immediate_broadcast_into(scope, &mut bytes[..]), stop)
-        })?;
+        self.share_bytes(&mut bytes, stop)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Gives every process the bytes of the first; of as many.
+    pub fn share_bytes(&self, bytes: &mut [u8], stop: &AtomicBool) -> Result<(), TrainJobError> {
+        let world = SimpleCommunicator::world();
+        let root = world.process_at_rank(0);
+        mpi::request::scope(|scope| wait(root.immediate_broadcast_into(scope, bytes), stop))
     }
 
     pub fn largest(&self, own: u8, stop: &AtomicBool) -> Result<u8, TrainJobError> {
@@ -150,7 +155,9 @@ impl Ranks {
                 why: "the thread that sums gradients broke".into(),
             };
             let sums = thread.join().map_err(broken)??;
-            Ok(by_name(&buckets, &sums))
+            by_name(&buckets, &sums).map_err(|error| TrainJobError::Mpi {
+                why: error.to_string(),
+            })
         };
         Ok(Summing {
             tap,
@@ -212,14 +219,15 @@ fn add(sums: &mut [Vec<f32>], buckets: &Buckets, (bucket, part, values): Arrived
     }
 }
 
-fn by_name(buckets: &Buckets, sums: &[Vec<f32>]) -> Sums {
-    let parts = buckets.all.iter().zip(sums).flat_map(|(bucket, sums)| {
-        let part = |(name, start, len): &(String, usize, usize)| {
-            (name.clone(), sums[*start..start + len].to_vec())
-        };
-        bucket.parts.iter().map(part)
-    });
-    parts.collect()
+fn by_name(buckets: &Buckets, sums: &[Vec<f32>]) -> candle_core::Result<Sums> {
+    let mut named = Sums::new();
+    for (bucket, sums) in buckets.all.iter().zip(sums) {
+        for (name, start, len) in &bucket.parts {
+            let part = Tensor::from_slice(&sums[*start..start + len], *len, &Device::Cpu)?;
+            named.insert(name.clone(), part);
+        }
+    }
+    Ok(named)
 }
 
 /// Waits for a request; after a stop not for ever.
