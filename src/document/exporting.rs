@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use super::reviewing::sentence;
 use super::{Document, Notice, NoticeKind};
 use crate::coco::dataset::Dataset;
-use crate::coco::{Derivation, PredictedImage, predictions, write_derived};
+use crate::coco::{CocoError, Derivation, PredictedImage, predictions, write_derived};
 use crate::jobs::JobError;
 use crate::jobs::export::{ExportRequest, ExportSummary, export};
-use crate::structures::{ClassTable, shell};
+use crate::structures::{ClassTable, Detection, Size, shell};
 
 pub use crate::jobs::export::Format;
 
@@ -29,9 +29,15 @@ pub(super) struct Exporting {
     out: PathBuf,
     begin: Instant,
     steps: Arc<Steps>,
-    answer: Receiver<Notice>,
+    answer: Receiver<Written>,
     /// The set is trained on when it is there.
     to_train: bool,
+}
+
+/// What to tell of an export, and whether its output is there.
+struct Written {
+    notice: Notice,
+    is_there: bool,
 }
 
 /// How far an export is.
@@ -49,9 +55,23 @@ pub struct ExportProgress {
 
 /// Predictions that the model made in the window and no file holds.
 struct InMemory {
-    images: Vec<PredictedImage>,
+    images: Vec<PredictedEntry>,
     classes: ClassTable,
-    hash: Option<String>,
+    hash: String,
+}
+
+/// The predictions of one image, shared until they are written.
+pub(super) struct PredictedEntry {
+    path: String,
+    size: Size,
+    detections: Arc<Vec<Detection>>,
+}
+
+impl PredictedEntry {
+    /// As a file holds them.
+    pub fn to_write(&self) -> PredictedImage {
+        PredictedImage::new(self.path.clone(), self.size, self.detections.to_vec())
+    }
 }
 
 impl Document {
@@ -102,7 +122,14 @@ impl Document {
             return;
         }
         let (corrections, remarks) = (session.corrections().clone(), session.remarks());
-        let (dataset, in_memory) = (Arc::clone(dataset), self.in_memory(format));
+        let dataset = Arc::clone(dataset);
+        let in_memory = match self.in_memory(format) {
+            Ok(in_memory) => in_memory,
+            Err(text) => {
+                self.notices.push(Notice::new(NoticeKind::Warning, text));
+                return;
+            }
+        };
         let mut request = ExportRequest {
             format,
             out: output.to_owned(),
@@ -122,17 +149,16 @@ impl Document {
                 Ok(folder) => folder,
                 Err(error) => return not_written(&error),
             };
-            let done = export(&dataset, &corrections, &remarks, &request, &mut tick);
-            match done {
+            match export(&dataset, &corrections, &remarks, &request, &mut tick) {
                 Ok(summary) if to_train => match place_images(&dataset, &request.out) {
                     Ok(()) => told(&summary),
-                    Err(error) => not_written(&error),
+                    Err(error) => not_placed(&request.out, &error),
                 },
                 Ok(summary) => told(&summary),
-                Err(_) if theirs.stop.load(Ordering::Relaxed) => {
-                    let text = "The export was stopped: nothing was written";
-                    Notice::new(NoticeKind::Info, text)
-                }
+                Err(JobError::Coco(CocoError::Cancelled { .. })) => Written {
+                    notice: Notice::new(NoticeKind::Info, "The export was stopped"),
+                    is_there: false,
+                },
                 Err(error) => not_written(&error),
             }
         };
@@ -148,37 +174,42 @@ impl Document {
     }
 
     /// The predictions on screen, where a format means them and no file has them.
-    fn in_memory(&self, format: Format) -> Option<InMemory> {
-        let means_them = matches!(format, Format::Results | Format::Predictions | Format::Html);
-        if !means_them || self.predictions_path.is_some() {
-            return None;
+    fn in_memory(&self, format: Format) -> Result<Option<InMemory>, &'static str> {
+        if !format.is_of_predictions() || self.predictions_path.is_some() {
+            return Ok(None);
         }
-        let images: Vec<PredictedImage> = self.predicted_images().collect();
-        (!images.is_empty()).then(|| InMemory {
+        let images: Vec<PredictedEntry> = self.predicted_images().collect();
+        if images.is_empty() {
+            return Ok(None);
+        }
+        // Without it nobody knows which of them were rejected.
+        let hash = self.prediction_hash().ok_or(
+            "The checkpoint is still being read to tell what was rejected: export in a moment",
+        )?;
+        Ok(Some(InMemory {
             images,
             classes: self.classes.clone(),
-            hash: self.prediction_hash().map(str::to_owned),
-        })
+            hash: hash.to_owned(),
+        }))
     }
 
-    /// Images with predictions, as a file holds them.
-    pub(super) fn predicted_images(&self) -> impl Iterator<Item = PredictedImage> + '_ {
+    /// Images with predictions.
+    pub(super) fn predicted_images(&self) -> impl Iterator<Item = PredictedEntry> + '_ {
         self.images.iter().filter_map(|image| {
-            let detections = image.detections()?.to_vec();
-            Some(PredictedImage::new(
-                image.key.clone(),
-                image.size?,
-                detections,
-            ))
+            Some(PredictedEntry {
+                path: image.key.clone(),
+                size: image.size?,
+                detections: Arc::clone(image.detections()?),
+            })
         })
     }
 
     /// Does `work` on a thread; what it says at the end.
-    fn tell_later(
+    fn tell_later<T: Send + 'static>(
         &mut self,
         name: &str,
-        work: impl FnOnce() -> Notice + Send + 'static,
-    ) -> Option<Receiver<Notice>> {
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<Receiver<T>> {
         let (done, answer) = channel();
         let wake = Arc::clone(&self.wake);
         let work = move || {
@@ -198,31 +229,16 @@ impl Document {
 
     /// Takes in exports that have ended. A set that is to be trained on goes into the draft; one that failed is only told.
     pub(super) fn take_exports(&mut self) {
-        let mut ended = Vec::new();
-        self.exporting
-            .retain(|export| match export.answer.try_recv() {
-                Ok(notice) => {
-                    ended.push((notice, export.to_train.then(|| export.out.clone())));
-                    false
-                }
-                Err(error) => error == TryRecvError::Empty,
-            });
-        for (notice, to_train) in ended {
-            if let Some(path) = to_train.filter(|_| notice.kind == NoticeKind::Info) {
-                self.draft_mut().train_data = path.display().to_string();
+        for (written, export) in ended(&mut self.exporting, |export| &export.answer) {
+            if written.is_there && export.to_train {
+                self.draft_mut().train_data = export.out.display().to_string();
                 self.has_set_to_train = true;
             }
-            self.notices.push(notice);
+            self.notices.push(written.notice);
         }
-        let mut notices = Vec::new();
-        self.exports.retain(|export| match export.try_recv() {
-            Ok(notice) => {
-                notices.push(notice);
-                false
-            }
-            Err(error) => error == TryRecvError::Empty,
-        });
-        self.notices.extend(notices);
+        let told = ended(&mut self.exports, |export| export);
+        self.notices
+            .extend(told.into_iter().map(|(notice, _)| notice));
     }
 
     /// Writes the audit trail of the review on a thread; the end is told.
@@ -238,6 +254,21 @@ impl Document {
     }
 }
 
+/// What has ended, with its answer; what ended without one is forgotten.
+fn ended<T, W>(running: &mut Vec<W>, answer: impl Fn(&W) -> &Receiver<T>) -> Vec<(T, W)> {
+    let mut ended = Vec::new();
+    let mut still = Vec::new();
+    for one in std::mem::take(running) {
+        match answer(&one).try_recv() {
+            Ok(told) => ended.push((told, one)),
+            Err(TryRecvError::Empty) => still.push(one),
+            Err(TryRecvError::Disconnected) => {}
+        }
+    }
+    *running = still;
+    ended
+}
+
 impl InMemory {
     /// Writes them where the export reads; the folder goes with what is returned.
     fn write(self, request: &mut ExportRequest) -> Result<tempfile::TempDir, JobError> {
@@ -246,14 +277,16 @@ impl InMemory {
             source,
         })?;
         let path = folder.path().join("predictions.json");
-        predictions::write(&path, &self.images, &self.classes)?;
+        let images: Vec<PredictedImage> =
+            self.images.iter().map(PredictedEntry::to_write).collect();
+        predictions::write(&path, &images, &self.classes)?;
         request.predictions = Some(path);
-        request.prediction_hash = self.hash;
+        request.prediction_hash = Some(self.hash);
         Ok(folder)
     }
 }
 
-/// The same from a terminal; a report tells it.
+/// What a report tells of how it was made; predictions of the window alone are in no file that it could name.
 fn command_line(set: &Dataset, format: Format, predictions: Option<&Path>, out: &Path) -> String {
     let path = |path: &Path| path.to_string_lossy().into_owned();
     let mut words = vec!["maskscope".to_owned(), "export".into(), path(set.json())];
@@ -279,11 +312,26 @@ fn place_images(set: &Dataset, written: &Path) -> Result<(), JobError> {
     Ok(write_derived(&corrected, &all, written)?)
 }
 
-fn not_written(error: &JobError) -> Notice {
-    Notice::new(NoticeKind::Error, "The set was not exported").with_details(error.to_string())
+fn not_written(error: &JobError) -> Written {
+    let notice = Notice::new(NoticeKind::Error, "The set was not exported");
+    Written {
+        notice: notice.with_details(error.to_string()),
+        is_there: false,
+    }
 }
 
-fn told(summary: &ExportSummary) -> Notice {
+fn not_placed(out: &Path, error: &JobError) -> Written {
+    let text = format!(
+        "{} was written, but its images are not found from there",
+        out.display()
+    );
+    Written {
+        notice: Notice::new(NoticeKind::Error, text).with_details(error.to_string()),
+        is_there: false,
+    }
+}
+
+fn told(summary: &ExportSummary) -> Written {
     let written: Vec<String> = summary
         .written
         .iter()
@@ -299,9 +347,9 @@ fn told(summary: &ExportSummary) -> Notice {
         edits.categories_added
     )];
     details.extend(summary.notes.iter().cloned());
-    Notice::new(
-        NoticeKind::Info,
-        format!("Exported {}", written.join(" and ")),
-    )
-    .with_details(details.join("\n"))
+    let text = format!("Exported {}", written.join(" and "));
+    Written {
+        notice: Notice::new(NoticeKind::Info, text).with_details(details.join("\n")),
+        is_there: true,
+    }
 }

@@ -10,6 +10,7 @@ use super::evaluation::Side;
 use super::review::{
     Access, Applied, Edit, Keep, Queue, ReviewError, ReviewSession, Standing, Target,
 };
+use super::saving::TakenBack;
 use super::watch::FileWatch;
 use super::{Document, Notice, NoticeKind};
 use crate::coco::dataset::Dataset;
@@ -36,16 +37,26 @@ pub(super) enum Reviewing {
 impl Document {
     /// Asks a thread for the review of the open set, where it is not open yet. Nothing is made on disk before.
     pub fn want_review(&mut self) {
-        if self.reviewing.is_none()
-            && let Some(dataset) = &self.dataset
-        {
-            self.reviewing = Some(self.open_review(Arc::clone(dataset)));
+        if self.reviewing.is_some() {
+            return;
+        }
+        let Some(dataset) = self.dataset.clone() else {
+            return;
+        };
+        match self.take_back(&dataset) {
+            TakenBack::Nothing => self.reviewing = Some(self.open_review(dataset)),
+            TakenBack::Review(review) => {
+                self.reviewing = Some(Reviewing::Ready(review));
+                self.show_corrections();
+            }
+            TakenBack::NotYet => {}
         }
     }
 
     /// Where the review stands.
     pub fn review_state(&self) -> ReviewState<'_> {
         match &self.reviewing {
+            None if self.dataset.is_some() => ReviewState::Opening,
             None => ReviewState::Absent,
             Some(Reviewing::Opening(_)) => ReviewState::Opening,
             Some(Reviewing::Ready(session)) => ReviewState::Ready(session),
@@ -182,10 +193,11 @@ impl Document {
             Ok(applied) => {
                 let applied = applied?;
                 let images = applied.images.iter();
-                let images: Option<Vec<usize>> =
-                    images.map(|&id| session.image_position(id)).collect();
+                let images: Vec<usize> = images
+                    .filter_map(|&id| session.image_position(id))
+                    .collect();
                 self.renew_categories();
-                for image in images.unwrap_or_default() {
+                for image in images {
                     self.show_corrections_of(image);
                 }
                 self.reviewed();

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+use super::exporting::PredictedEntry;
 use super::state::{Document, ModelState, Notice, NoticeKind, Progress};
 use super::{ImageState, ImageTask, ModelSummary};
 use crate::coco::predictions;
@@ -52,6 +53,7 @@ impl Document {
         }
         self.cancel();
         self.predictions_path = None;
+        self.prediction_source = None;
         let wanted = |state: &ImageState| again || !matches!(state, ImageState::Done(_));
         let indices: Vec<usize> = (0..self.images.len())
             .filter(|&index| wanted(&self.images[index].state))
@@ -254,6 +256,7 @@ impl Document {
         let thread = std::thread::Builder::new()
             .name("export".into())
             .spawn(move || {
+                let images: Vec<_> = images.iter().map(PredictedEntry::to_write).collect();
                 let notice = match predictions::write(&output, &images, &classes) {
                     Ok(()) => {
                         let text =

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::review::{ReviewError, ReviewSession, SaveState};
 use super::reviewing::{Reviewing, sentence};
 use super::{Document, Notice, NoticeKind};
+use crate::coco::dataset::Dataset;
 
 /// So long a set that is closed, or the window, waits for a commit that is on its way.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -21,13 +22,17 @@ impl Document {
     /// What is not on disk, in one sentence: what, where, why. Waits a moment for what is on its way.
     pub fn unsaved(&self) -> Option<String> {
         self.wait_for_commit();
-        let refused = self.refused()?;
-        Some(sentence(&refused.to_string()))
+        let unsaved = self.reviews().find_map(ReviewSession::unsaved)?;
+        Some(sentence(&unsaved.to_string()))
     }
 
-    /// Whether the disk refuses something now.
+    /// Whether something is not on disk now.
     pub fn has_unsaved(&self) -> bool {
-        self.refused().is_some()
+        self.reviews().any(|review| review.unsaved().is_some())
+    }
+
+    fn reviews(&self) -> impl Iterator<Item = &ReviewSession> {
+        self.review().into_iter().chain(&self.saving.leaving)
     }
 
     fn wait_for_commit(&self) {
@@ -36,12 +41,11 @@ impl Document {
         }
     }
 
+    /// What a disk has refused, not what is on its way.
     fn refused(&self) -> Option<ReviewError> {
-        let leaving = self.saving.leaving.iter();
-        self.review()
-            .into_iter()
-            .chain(leaving)
-            .find_map(|review| review.unsaved())
+        let is_refused =
+            |review: &&ReviewSession| matches!(review.save_state(), SaveState::NotSaved(_));
+        self.reviews().find(is_refused)?.unsaved()
     }
 
     /// Tells the first refusal, and that everything is on disk after one.
@@ -74,4 +78,27 @@ impl Document {
             self.saving.leaving.push(*review);
         }
     }
+
+    /// The review of a set that was closed before the disk took it, and is opened again: it is taken up where its file is the same,
+    /// else its end is waited for.
+    pub(super) fn take_back(&mut self, set: &Dataset) -> TakenBack {
+        let is_of_set = |review: &ReviewSession| review.set().json() == set.json();
+        let Some(at) = self.saving.leaving.iter().position(is_of_set) else {
+            return TakenBack::Nothing;
+        };
+        match self.saving.leaving[at].set().check_unchanged() {
+            Ok(()) => TakenBack::Review(Box::new(self.saving.leaving.remove(at))),
+            Err(_) => TakenBack::NotYet,
+        }
+    }
+}
+
+/// What a set that is opened again finds of its review.
+pub(super) enum TakenBack {
+    /// None is on its way to the disk.
+    Nothing,
+    /// This one.
+    Review(Box<ReviewSession>),
+    /// One whose file has changed meanwhile: it has to be on disk first.
+    NotYet,
 }

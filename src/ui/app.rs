@@ -18,7 +18,7 @@ use super::review_dispatch;
 use super::shell::{Opened, Overlay, Shell};
 use super::theme;
 use super::train_command;
-use super::view::{ViewState, Workspace};
+use super::view::{Selection, ViewState, Workspace};
 use crate::document::evaluation::Side;
 use crate::document::images::ImageServiceOptions;
 use crate::document::settings::Settings;
@@ -57,6 +57,8 @@ pub struct App {
     commands: CommandQueue,
     loader: Loader,
     shell: Shell,
+    /// What was selected when the window was drawn last.
+    drawn: Selection,
 }
 
 impl App {
@@ -111,6 +113,7 @@ impl App {
             commands: CommandQueue::default(),
             loader: Loader::new(ctx, images),
             shell,
+            drawn: Selection::default(),
         }
     }
 
@@ -243,14 +246,15 @@ impl App {
     fn carry_out(&mut self, ctx: &egui::Context) {
         let mut commands = self.commands.take().into_iter();
         while let Some(command) = commands.next() {
-            let before = self.view.selection();
-            dispatch(&command, &mut self.target(ctx));
             ctx.request_repaint();
-            // What is selected now is known when it was drawn: what follows waits for that.
-            if self.view.workspace == Workspace::Review && self.view.selection() != before {
+            // What is selected is known when it was drawn: what is said of it waits for that.
+            let is_of_review = matches!(command, Command::Review(_));
+            if is_of_review && self.view.selection() != self.drawn {
+                self.commands.push(command);
                 self.commands.extend(commands);
                 break;
             }
+            dispatch(&command, &mut self.target(ctx));
         }
         self.document.commit_edits();
     }
@@ -493,6 +497,7 @@ impl eframe::App for App {
         keys::collect(&ctx, self.shell.covers(), workspace, &mut self.commands);
         self.carry_out(&ctx);
         self.frame_ui(ui);
+        self.drawn = self.view.selection();
         self.overlays(&ctx);
         self.show_first(&ctx);
         self.carry_out(&ctx);

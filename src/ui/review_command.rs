@@ -191,7 +191,7 @@ impl ReviewCommand {
             Self::Settle(_, Keep::Mine) => "Keep the correction".into(),
             Self::Settle(_, Keep::Theirs) => "Take what the file has".into(),
             Self::Retry => "Open the review again".into(),
-            Self::Export(format) if of_predictions(*format) => format!(
+            Self::Export(format) if format.is_of_predictions() => format!(
                 "Export the predictions that were not rejected: {}…",
                 format_name(*format)
             )
@@ -215,12 +215,12 @@ impl ReviewCommand {
         let selected = view.review.selected.as_ref();
         let is_annotation = matches!(selected, Some(Judged::Annotation(_)));
         match self {
-            Self::Export(format) if of_predictions(*format) => {
+            Self::Export(format) if format.is_of_predictions() => {
                 let mut images = doc.images().iter();
                 images.any(|image| image.detections().is_some())
             }
             Self::Export(_) | Self::ExportAudit | Self::FineTune => true,
-            Self::CancelExport => doc.export_progress().is_some(),
+            Self::CancelExport => doc.export_progress().is_some_and(|it| it.total > 0),
             Self::Retry => false,
             Self::ToggleList => is_here && view.image.is_some(),
             Self::Tool(_)
@@ -270,10 +270,6 @@ impl ReviewCommand {
             Self::Settle(..) | Self::SetNote(..) | Self::SetTags(..) => is_here && is_writable,
         }
     }
-}
-
-fn of_predictions(format: Format) -> bool {
-    matches!(format, Format::Predictions | Format::Results | Format::Html)
 }
 
 /// As menus name it.

@@ -103,12 +103,16 @@ fn show_changed(applied: &Applied, target: &mut Target<'_>) {
     let Some(review) = target.document.review() else {
         return;
     };
-    let is_there = |judged: &Judged| match judged {
+    let is_there = |judged: &&Judged| match judged {
         Judged::Annotation(id) => review.record(*id).is_some(),
         Judged::Prediction(_) => true,
         Judged::Image(_) => false,
     };
-    if let Some(judged) = applied.about.clone().filter(is_there) {
+    let queue = review.queues().get(review_queue::QUEUE);
+    let in_queue = |judged: &&Judged| queue.is_some_and(|queue| queue.items().contains(judged));
+    let there = || applied.about.iter().filter(is_there);
+    let judged = there().find(in_queue).or_else(|| there().next()).cloned();
+    if let Some(judged) = judged {
         return review_queue::return_to(judged, target);
     }
     let review = target.document.review();

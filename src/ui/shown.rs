@@ -227,7 +227,7 @@ fn find(
     let mut kept = ctx
         .data(|data| data.get_temp::<Arc<Vec<Packed>>>(id))
         .unwrap_or_default();
-    // Classes are only ever added, so their number tells whether a label was named anew.
+    // A label keeps its name as long as anything has it; a class that is taken back had no instance any more.
     let found = kept
         .iter()
         .find(|packed| packed.classes == classes.len() && is(&packed.owner));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::evaluation::EvalSettings;
 use crate::document::filter::{GalleryFilter, ImageQuery};
 use crate::document::ranking::RankBy;
+use crate::document::review::Target;
 use crate::structures::is_same;
 use crate::ui::canvas::{CanvasView, OverlayStyle};
 use crate::ui::panels::compare::CompareView;
@@ -154,11 +155,24 @@ pub struct ViewState {
     pub scroll_to_selected: bool,
 }
 
+/// What is selected, to notice that it is something else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    image: Option<usize>,
+    instance: Option<usize>,
+    annotation: Option<(usize, usize)>,
+    wanted: Option<Target>,
+}
+
 impl ViewState {
     /// What is selected, and what will be.
-    pub fn selection(&self) -> impl PartialEq + use<> {
-        let wanted = self.review.wanted.clone();
-        (self.image, self.instance, self.annotation, wanted)
+    pub fn selection(&self) -> Selection {
+        Selection {
+            image: self.image,
+            instance: self.instance,
+            annotation: self.annotation,
+            wanted: self.review.wanted.clone(),
+        }
     }
 
     /// Brings `gallery` into step with `passing` and the pick.

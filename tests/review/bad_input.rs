@@ -67,20 +67,36 @@ fn a_review_goes_on_where_its_folder_refuses() {
     std::fs::remove_dir(&lock).unwrap();
     assert_eq!(deleted(Access::Read), 2);
     assert_eq!(deleted(Access::Edit), 2);
-    // Somebody else has gone on beside the set since; theirs cannot be written, and nothing is lost.
+    // A clock that runs ahead beside the set changes nothing, what somebody writes there does; then nothing is lost either.
     let data = home.path().join("data");
-    let there = std::fs::read_dir(&data).unwrap().count();
+    let there = || std::fs::read_dir(&data).unwrap().count();
+    let before = there();
+    std::fs::create_dir(&lock).unwrap();
+    assert_eq!(deleted(Access::Edit), 2);
     let later = std::time::SystemTime::now() + Duration::from_secs(60);
     let beside_set = std::fs::File::options()
         .append(true)
         .open(beside(&home.json))
         .unwrap();
     beside_set.set_modified(later).unwrap();
-    std::fs::create_dir(&lock).unwrap();
     let review = home.open();
     assert_eq!(review.corrections().counts().deleted, 1);
     assert!(review.notes()[0].contains("older"), "{:?}", review.notes());
-    assert!(std::fs::read_dir(&data).unwrap().count() > there);
+    assert!(there() > before);
+    drop(review);
+    // The clock is still ahead: what was done since stays all the same.
+    let mut review = home.open();
+    review.apply(&Edit::Delete { ids: vec![9] }).unwrap();
+    review.close(PATIENCE).unwrap();
+    assert_eq!(deleted(Access::Edit), 2);
+    // It can be written again and is the later one: where the other lies is told.
+    std::fs::remove_dir(&lock).unwrap();
+    beside_set
+        .set_modified(later + Duration::from_secs(60))
+        .unwrap();
+    let review = home.open();
+    assert_eq!(review.corrections().counts().deleted, 1);
+    assert!(review.notes()[0].contains("older"), "{:?}", review.notes());
 }
 
 #[test]

@@ -203,8 +203,69 @@ fn what_is_done_again_is_held_against_the_file() {
     let mut review = home.open();
     review.apply(&class).unwrap();
     assert_eq!(review.annotations(0).unwrap().0[0].category_id, 3);
+    review.close(PATIENCE).unwrap();
+    let mut review = home.open();
+    assert!(
+        review.conflicts().is_empty(),
+        "it was made on what is there"
+    );
     review.undo().unwrap();
     assert!(review.corrections().is_empty());
+}
+
+#[test]
+fn a_category_of_another_program_does_not_take_the_place_of_ours() {
+    let home = Home::new();
+    let mut review = home.open();
+    for (name, id) in [("cart", 4), ("bus", 5)] {
+        let new = Edit::AddCategory {
+            name: name.into(),
+            id: Some(id),
+        };
+        review.apply(&new).unwrap();
+    }
+    for (id, category_id) in [(0, 4), (5, 5)] {
+        review.apply(&Edit::SetClass { id, category_id }).unwrap();
+    }
+    review.close(PATIENCE).unwrap();
+    // They have another one under the id of one, and the other one under another id.
+    let mut set = set_json();
+    let categories = set["categories"].as_array_mut().unwrap();
+    categories.push(json!({"id": 4, "name": "truck"}));
+    categories.push(json!({"id": 9, "name": "bus"}));
+    std::fs::write(&home.json, set.to_string()).unwrap();
+    let check = |review: &maskscope::document::review::ReviewSession| {
+        let (annotations, _) = review.annotations(0).unwrap();
+        let classes = review.classes();
+        let names: Vec<String> = annotations
+            .iter()
+            .map(|it| classes.name(it.label))
+            .collect();
+        assert_eq!(names, ["cart", "bus"]);
+        assert_eq!(annotations[1].category_id, 9);
+        assert!(annotations[0].category_id > 9, "an id that nobody has");
+        assert_eq!(classes.names, ["person", "dog", "truck", "bus", "cart"]);
+    };
+    let reader = home.try_open(Access::Read).unwrap();
+    check(&reader);
+    let mut review = home.open();
+    check(&review);
+    assert!(
+        review
+            .notes()
+            .iter()
+            .any(|note| note.contains("Category cart: it is")),
+        "{:?}",
+        review.notes()
+    );
+    let steps = review.history().len();
+    assert_eq!(steps, 6, "two entries of their own");
+    review.undo().unwrap();
+    review.redo().unwrap();
+    review.close(PATIENCE).unwrap();
+    let review = home.open();
+    check(&review);
+    assert_eq!(review.history().len(), steps, "once");
 }
 
 #[test]

@@ -251,6 +251,7 @@ impl Document {
                     self.set_state(index, ImageState::Done(image.unwrap_or_default()));
                 }
                 self.predictions_path = Some(path);
+                self.prediction_source = None; // of the same name, maybe of another content
             }
             Side::B => {
                 let number = self.revision() + 1;

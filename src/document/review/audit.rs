@@ -41,8 +41,27 @@ impl Audit {
 }
 
 impl Audit {
+    /// The bases before any decision moved them.
+    fn first_bases(&self) -> BTreeMap<u64, Vec<u8>> {
+        let mut bases = self.bases.clone();
+        for line in self.lines.iter().rev() {
+            for change in line.changes() {
+                if let Change::Base {
+                    id,
+                    before: Some(before),
+                    ..
+                } = change
+                {
+                    bases.insert(id, before.into_bytes());
+                }
+            }
+        }
+        bases
+    }
+
     fn rows(&self, out: &mut dyn Write) -> io::Result<()> {
         let (steps, lines) = (&self.steps, &self.lines);
+        let mut bases = self.first_bases();
         writeln!(
             out,
             "when,step,entry,action,what,image,annotation,kind,before,after"
@@ -58,7 +77,15 @@ impl Audit {
                 } else {
                     change
                 };
-                let row = row(&change, line, &self.bases);
+                let row = row(&change, line, &bases);
+                if let Change::Base {
+                    id,
+                    after: Some(after),
+                    ..
+                } = &change
+                {
+                    bases.insert(*id, after.clone().into_bytes());
+                }
                 writeln!(
                     out,
                     "{},{number},{},{},{},{},{},{},{},{}",

@@ -8,6 +8,8 @@ use super::ReviewError;
 use crate::coco::with_suffix;
 
 const SUFFIX: &str = ".maskscope.db";
+/// Beside a copy: the stamp of what it was copied from.
+const COPY_OF: &str = ".copy-of";
 const LOCK_SUFFIX: &str = ".lock";
 
 /// The database beside the set.
@@ -50,21 +52,27 @@ pub(super) struct Place {
 
 impl Place {
     /// Where the review goes on: beside the set; in the data folder where that cannot be written, with what is beside the set
-    /// already; and there as long as that is the later of both.
+    /// already; and there, as long as nobody has gone on beside the set.
     pub fn take(json: &Path, data_folder: &Path) -> Result<Self, ReviewError> {
         let (path, elsewhere) = (beside(json), in_data_folder(json, data_folder));
         let goes_on_elsewhere = Self::find(json, data_folder).as_ref() == Some(&elsewhere);
         if !goes_on_elsewhere {
-            match lock(&path) {
+            return match lock(&path) {
                 Ok(lock) => {
-                    return Ok(Self {
+                    let other = elsewhere.is_file().then(|| {
+                        format!(
+                            "an older review of this set lies in {}",
+                            elsewhere.display()
+                        )
+                    });
+                    Ok(Self {
                         path,
                         lock,
-                        note: None,
-                    });
+                        note: other,
+                    })
                 }
-                Err(refused) => return Self::take_elsewhere(&path, elsewhere, &refused),
-            }
+                Err(refused) => Self::take_elsewhere(&path, elsewhere, &refused),
+            };
         }
         let lock = lock(&elsewhere).map_err(|source| ReviewError::Folder {
             path: elsewhere.clone(),
@@ -101,7 +109,10 @@ impl Place {
                 move_database(&elsewhere, &older).map_err(fail)?;
                 note.push_str(&format!("; an older one lies in {}", older.display()));
             }
+            // Before the copy: what is written meanwhile is another one.
+            let stamp = stamp(path);
             copy_database(path, &elsewhere).map_err(fail)?;
+            std::fs::write(with_suffix(&elsewhere, COPY_OF), stamp).map_err(fail)?;
             note.push_str(", with all that is there");
         }
         Ok(Self {
@@ -111,12 +122,34 @@ impl Place {
         })
     }
 
-    /// Where a review of the set lies already: the one that was written last. Nothing is made.
+    /// Where a review of the set lies already. Of two the one in the data folder as long as the other one is what it was copied
+    /// from, else the one that was written last. Nothing is made.
     pub fn find(json: &Path, data_folder: &Path) -> Option<PathBuf> {
-        let places = [in_data_folder(json, data_folder), beside(json)];
-        let there = places.into_iter().filter(|path| path.is_file());
-        there.max_by_key(|path| written(path))
+        let (path, elsewhere) = (beside(json), in_data_folder(json, data_folder));
+        match (path.is_file(), elsewhere.is_file()) {
+            (false, false) => None,
+            (true, false) => Some(path),
+            (false, true) => Some(elsewhere),
+            (true, true) => {
+                let copied = std::fs::read_to_string(with_suffix(&elsewhere, COPY_OF));
+                let is_copy = copied.is_ok_and(|copied| copied == stamp(&path));
+                let is_later = written(&elsewhere) > written(&path);
+                Some(if is_copy || is_later { elsewhere } else { path })
+            }
+        }
     }
+}
+
+/// Length and time of a database and of what waits in its log: others when somebody has gone on with it.
+fn stamp(database: &Path) -> String {
+    let of = |path: &Path| {
+        let found = path.metadata().ok();
+        let time = found.as_ref().and_then(|it| it.modified().ok());
+        let time = time.and_then(|it| it.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let (length, time) = (found.map_or(0, |it| it.len()), time.unwrap_or_default());
+        format!("{length} {}", time.as_nanos())
+    };
+    format!("{} {}", of(database), of(&with_suffix(database, "-wal")))
 }
 
 /// When a database was last written: what waits in its log counts.
@@ -151,6 +184,13 @@ pub(super) fn copy_database(from: &Path, to: &Path) -> std::io::Result<()> {
         std::io::copy(&mut from, &mut to)?;
         to.sync_all()
     };
+    // A log that an earlier copy left would be taken for this one's.
+    for suffix in ["-wal", "-shm"] {
+        match std::fs::remove_file(with_suffix(to, suffix)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
     let log = with_suffix(from, "-wal");
     if log.is_file() {
         copy(&log, &with_suffix(to, "-wal"))?;

@@ -34,8 +34,8 @@ pub struct Applied {
     pub words: String,
     /// The image that it is about.
     pub image_id: Option<u64>,
-    /// What it is about, where it is about one instance or image.
-    pub about: Option<Target>,
+    /// The instances and images that it is about.
+    pub about: Vec<Target>,
     /// Images whose annotations are others now.
     pub images: BTreeSet<u64>,
     /// New annotations and categories, in order.
@@ -121,6 +121,7 @@ impl ReviewSession {
                 };
                 let mut session = Self::with(set, loaded, store, Some(place.path))?;
                 session.notes.extend(place.note);
+                session.agree_on_categories()?;
                 Ok(session)
             }
         }
@@ -139,7 +140,58 @@ impl ReviewSession {
             Some(path) => database::read_only(path)?,
             None => Loaded::default(),
         };
-        Self::with(set, loaded, Store::ReadOnly(why), path)
+        let mut session = Self::with(set, loaded, Store::ReadOnly(why), path)?;
+        session.agree_on_categories()?;
+        Ok(session)
+    }
+
+    /// New categories of which the file has the id or the name by now, from another program: ours give way, with all annotations
+    /// that they were given to. An entry of the history; who only reads makes it for himself.
+    fn agree_on_categories(&mut self) -> Result<(), ReviewError> {
+        let of_file = self.places.set().classes().clone();
+        let file = || of_file.category_ids.iter().copied().zip(&of_file.names);
+        for (id, name) in self.state.corrections.categories.clone() {
+            let same_name = file().find(|&(_, known)| *known == name);
+            let same_id = file().find(|&(known, _)| known == id);
+            let (to, why) = match (same_name, same_id) {
+                (Some((other, _)), _) if other == id => continue, // it has come to the file
+                (Some((other, _)), _) => (other, format!("the file has it as {other}")),
+                (None, Some((_, known))) => {
+                    let to = self.ids.next_category();
+                    (to, format!("it is {to} now, {known} in the file has {id}"))
+                }
+                (None, None) => continue,
+            };
+            let mut changes = vec![Change::Category {
+                id,
+                before: Some(name.clone()),
+                after: None,
+            }];
+            if same_name.is_none() {
+                changes.push(Change::Category {
+                    id: to,
+                    before: None,
+                    after: Some(name.clone()),
+                });
+            }
+            changes.extend(self.state.moved_to(id, to));
+            let words = format!("Category {name}: {why}");
+            self.notes.push(words.clone());
+            let done = Resolved {
+                changes,
+                words,
+                ..Resolved::default()
+            };
+            match self.store {
+                Store::ReadOnly(_) => {
+                    for change in &done.changes {
+                        self.state.apply(&self.places, change);
+                    }
+                }
+                Store::Memory | Store::Database { .. } => drop(self.enter(done)?),
+            }
+        }
+        Ok(())
     }
 
     fn with(
@@ -225,7 +277,7 @@ impl ReviewSession {
             }
         };
         Ok(Applied {
-            about: done.changes.first().and_then(about),
+            about: done.changes.iter().filter_map(about).collect(),
             images: images_of(&done.changes),
             words: done.words,
             image_id: done.image_id,
@@ -244,7 +296,7 @@ impl ReviewSession {
     }
 
     fn commit(&mut self, done: &Resolved) -> Result<u64, ReviewError> {
-        let bases = self.new_bases(&done.changes)?;
+        let new = self.new_bases(&done.changes)?;
         let entry = StoredEntry {
             seq: self.history.next_seq(),
             at: now(),
@@ -255,9 +307,11 @@ impl ReviewSession {
         };
         for change in &done.changes {
             self.state.apply(&self.places, change);
-            self.take_base(change);
             touch(&mut self.touched, change);
         }
+        let new = new.into_iter().map(|(id, record)| (id, Some(record)));
+        let bases: Vec<(u64, Option<Vec<u8>>)> = new.chain(moved_bases(&done.changes)).collect();
+        self.take_bases(&bases);
         let position = self.history.position();
         let replaced = self.history.lines().iter().skip(self.history.done());
         self.dropped.extend(replaced.cloned());
@@ -267,7 +321,6 @@ impl ReviewSession {
             action: "do".into(),
             seq: entry.seq,
         });
-        self.bases.extend(bases.iter().cloned());
         Ok(self.write(Write::Do {
             entry,
             position,
@@ -275,12 +328,13 @@ impl ReviewSession {
         }))
     }
 
-    /// The file's records of annotations that are edited for the first time.
+    /// The file's records of annotations that are edited, as far as nothing of them is done yet.
     fn new_bases(&self, changes: &[Change]) -> Result<Vec<(u64, Vec<u8>)>, ReviewError> {
         let mut bases = BTreeMap::new();
         for change in changes {
+            // One of which nothing is done any more may have been changed since.
             if let Change::Annotation { id, .. } = change
-                && !self.bases.contains_key(id)
+                && !(self.bases.contains_key(id) && self.touched.contains_key(id))
                 && let Some(head) = self.places.head(*id)
             {
                 bases.insert(*id, self.places.set().record(head)?);
@@ -317,12 +371,13 @@ impl ReviewSession {
         let is_undone = action == "undo";
         for change in &changes {
             self.state.apply(&self.places, change);
-            self.take_base(change);
             match is_undone {
                 true => self.untouch(change),
                 false => touch(&mut self.touched, change),
             }
         }
+        let bases = moved_bases(&changes);
+        self.take_bases(&bases);
         self.renew_conflicts(&changes);
         let step = StoredStep {
             at: now(),
@@ -332,17 +387,16 @@ impl ReviewSession {
         self.steps.push(step.clone());
         let position = self.history.position();
         Applied {
-            // Changes are taken back from the last one.
-            about: match is_undone {
-                true => changes.last(),
-                false => changes.first(),
-            }
-            .and_then(about),
+            about: changes.iter().filter_map(about).collect(),
             images: images_of(&changes),
             words: line.words.clone(),
             image_id: line.image_id,
             new_ids: Vec::new(),
-            ticket: self.write(Write::Move { step, position }),
+            ticket: self.write(Write::Move {
+                step,
+                position,
+                bases,
+            }),
             is_change: true,
             is_painted: false,
         }
@@ -361,17 +415,12 @@ impl ReviewSession {
         }
     }
 
-    fn take_base(&mut self, change: &Change) {
-        let Change::Base { id, after, .. } = change else {
-            return;
-        };
-        match after {
-            Some(text) => {
-                let (id, record) = (*id, text.clone().into_bytes());
-                self.bases.insert(id, record.clone());
-                self.write(Write::Base { id, record });
+    fn take_bases(&mut self, bases: &[(u64, Option<Vec<u8>>)]) {
+        for (id, record) in bases {
+            match record {
+                Some(record) => drop(self.bases.insert(*id, record.clone())),
+                None => drop(self.bases.remove(id)),
             }
-            None => drop(self.bases.remove(id)),
         }
     }
 
@@ -440,8 +489,9 @@ impl ReviewSession {
             ..Resolved::default()
         };
         self.ids = ids;
+        let applied = self.enter(done)?;
         self.conflicts.remove(at);
-        self.enter(done)
+        Ok(applied)
     }
 
     /// Queues by name.
@@ -491,7 +541,7 @@ impl ReviewSession {
     /// How an instance of a queue stands.
     pub fn standing(&self, target: &Target) -> Standing {
         if let Target::Annotation(id) = target
-            && self.state.record(&self.places, *id).is_none()
+            && !self.state.has(&self.places, *id)
         {
             return Standing::Gone;
         }
@@ -529,6 +579,17 @@ fn about(change: &Change) -> Option<Target> {
         Change::Opinion { target, .. } => Some(target.clone()),
         Change::Category { .. } => None,
     }
+}
+
+/// Bases that decisions move, on their way to the disk with what moves them.
+fn moved_bases(changes: &[Change]) -> Vec<(u64, Option<Vec<u8>>)> {
+    let moved = changes.iter().filter_map(|change| match change {
+        Change::Base { id, after, .. } => {
+            Some((*id, after.as_ref().map(|text| text.clone().into_bytes())))
+        }
+        _ => None,
+    });
+    moved.collect()
 }
 
 fn changed_id(change: &Change) -> Option<u64> {

@@ -14,6 +14,9 @@ use super::database::{POSITION, StoredEntry, StoredStep};
 /// Time between two tries to write what could not be written.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// Records of the file that edits now belong to, by id; `None` takes one away.
+pub(super) type Bases = Vec<(u64, Option<Vec<u8>>)>;
+
 /// What is to be committed, as one transaction.
 #[derive(Clone, Debug)]
 pub(super) enum Write {
@@ -21,12 +24,14 @@ pub(super) enum Write {
     Do {
         entry: StoredEntry,
         position: i64,
-        bases: Vec<(u64, Vec<u8>)>,
+        bases: Bases,
     },
     /// Undo or redo; `position` is the last entry that is done then.
-    Move { step: StoredStep, position: i64 },
-    /// A record of the changed file that an edit now belongs to.
-    Base { id: u64, record: Vec<u8> },
+    Move {
+        step: StoredStep,
+        position: i64,
+        bases: Bases,
+    },
     /// A queue as JSON.
     Queue { name: String, value: String },
 }
@@ -113,10 +118,11 @@ impl Writer {
         }
     }
 
-    /// What the disk refuses; none while it does not.
+    /// What is not on disk; none where everything is.
     pub fn unsaved(&self) -> Option<ReviewError> {
         let state = lock(&self.shared.0);
-        let reason = state.failure.clone()?;
+        let reason = state.failure.clone();
+        let reason = reason.unwrap_or_else(|| "the disk has not answered yet".into());
         (state.saved < state.asked).then(|| self.refused(&state, reason))
     }
 
@@ -262,10 +268,18 @@ fn put(connection: &Connection, write: &Write) -> rusqlite::Result<()> {
             .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
             .execute(params![POSITION, position.to_string()])
     };
-    let base = |id: u64, record: &[u8]| {
-        connection
-            .prepare_cached("INSERT OR REPLACE INTO bases (id, record) VALUES (?1, ?2)")?
-            .execute(params![id.to_string(), record])
+    let keep_bases = |bases: &Bases| -> rusqlite::Result<()> {
+        for (id, record) in bases {
+            match record {
+                Some(record) => connection
+                    .prepare_cached("INSERT OR REPLACE INTO bases (id, record) VALUES (?1, ?2)")?
+                    .execute(params![id.to_string(), record])?,
+                None => connection
+                    .prepare_cached("DELETE FROM bases WHERE id = ?1")?
+                    .execute([id.to_string()])?,
+            };
+        }
+        Ok(())
     };
     match write {
         Write::Do {
@@ -292,20 +306,17 @@ fn put(connection: &Connection, write: &Write) -> rusqlite::Result<()> {
                 action: "do".into(),
                 seq: entry.seq,
             })?;
-            for (id, record) in bases {
-                base(*id, record)?;
-            }
+            keep_bases(bases)?;
             position(entry.seq)?;
         }
         Write::Move {
             step: moved,
             position: now,
+            bases,
         } => {
             step(moved)?;
+            keep_bases(bases)?;
             position(*now)?;
-        }
-        Write::Base { id, record } => {
-            base(*id, record)?;
         }
         Write::Queue { name, value } => {
             connection

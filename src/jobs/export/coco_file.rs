@@ -1,11 +1,13 @@
 //! The corrected set, and the report on it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
 
+use super::instances::write_images;
 use super::{ExportSummary, Job, Progress};
+use crate::coco::predictions::file_of;
 use crate::coco::{CocoError, content_hash, save};
 use crate::jobs::JobError;
 use crate::jobs::doctor::VERSION;
@@ -50,6 +52,12 @@ impl Job<'_> {
         let name = set.json().file_name().unwrap_or_default();
         let corrected = folder.path().join(name);
         self.write_coco(&corrected)?;
+        let kept = folder.path().join("kept");
+        let predictions = match self.remarks.rejected.is_empty() {
+            true => predictions,
+            // Under its own name, which the report tells.
+            false => self.write_kept(&predictions, &kept, summary)?,
+        };
         let stop = AtomicBool::new(false);
         let request = EvaluateRequest {
             data: corrected,
@@ -79,6 +87,24 @@ impl Job<'_> {
         summary.instances = found.detections;
         summary.notes.extend(found.notes);
         Ok(())
+    }
+
+    /// Writes the predictions that were not rejected into a folder.
+    fn write_kept(
+        &self,
+        predictions: &Path,
+        folder: &Path,
+        summary: &mut ExportSummary,
+    ) -> Result<PathBuf, JobError> {
+        std::fs::create_dir(folder).map_err(|source| JobError::Folder {
+            path: folder.to_owned(),
+            source,
+        })?;
+        let name = file_of(predictions);
+        let kept = folder.join(name.file_name().unwrap_or_default());
+        let images = self.predicted(summary)?;
+        write_images(&kept, images, self.set.classes())?;
+        Ok(kept)
     }
 
     pub(super) fn cancelled(&self) -> CocoError {

@@ -1,18 +1,19 @@
 //! Tables and prediction files: annotations with the score 1, or predictions without those that were rejected.
 
 use std::io::Write;
+use std::path::Path;
 
 use super::{ExportSummary, Job, Remark};
 use crate::coco::correspond::{ImageNames, ImageRef, corresponding_labels};
 use crate::coco::predictions::{self, PairImage, write_pair};
-use crate::coco::{Corrected, PredictedImage, content_hash, write_whole};
+use crate::coco::{CocoError, Corrected, PredictedImage, content_hash, write_whole};
 use crate::jobs::JobError;
 use crate::structures::{ClassTable, Detection, Size, csv_field};
 
 type Tick<'a> = &'a mut dyn FnMut(usize) -> bool;
 
 /// The instances of one image of the set.
-struct OfImage {
+pub(super) struct OfImage {
     image_id: u64,
     path: String,
     size: Size,
@@ -102,11 +103,7 @@ impl Job<'_> {
         tick: Tick<'_>,
     ) -> Result<(), JobError> {
         let (images, classes) = self.instances(summary, tick)?;
-        let images: Vec<PredictedImage> = images
-            .into_iter()
-            .map(|image| PredictedImage::new(image.path, image.size, image.detections))
-            .collect();
-        Ok(predictions::write(&self.request.out, &images, &classes)?)
+        Ok(write_images(&self.request.out, images, &classes)?)
     }
 
     /// The pair of COCO results.
@@ -160,7 +157,8 @@ impl Job<'_> {
         Ok(images)
     }
 
-    fn predicted(&self, summary: &mut ExportSummary) -> Result<Vec<OfImage>, JobError> {
+    /// The predictions of the set's images and classes that were not rejected.
+    pub(super) fn predicted(&self, summary: &mut ExportSummary) -> Result<Vec<OfImage>, JobError> {
         let path = self.request.predictions.clone().unwrap_or_default();
         let file = predictions::read_any(&path)?;
         let source = match &self.request.prediction_hash {
@@ -235,4 +233,17 @@ fn detection(annotation: Corrected) -> Detection {
         mask: annotation.mask,
         quality: None,
     }
+}
+
+/// Writes the prediction JSON.
+pub(super) fn write_images(
+    out: &Path,
+    images: Vec<OfImage>,
+    classes: &ClassTable,
+) -> Result<(), CocoError> {
+    let images = images.into_iter();
+    let images: Vec<PredictedImage> = images
+        .map(|image| PredictedImage::new(image.path, image.size, image.detections))
+        .collect();
+    predictions::write(out, &images, classes)
 }

@@ -41,6 +41,11 @@ pub enum Format {
 }
 
 impl Format {
+    /// Whether predictions are what it writes, where there are any.
+    pub fn is_of_predictions(self) -> bool {
+        matches!(self, Self::Results | Self::Predictions | Self::Html)
+    }
+
     /// As `--format` takes it.
     pub fn name(self) -> &'static str {
         match self {

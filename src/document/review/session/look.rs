@@ -33,7 +33,7 @@ impl ReviewSession {
         }
     }
 
-    /// What the disk refuses to take, as `NotSaved`; none while it does not.
+    /// What is not on disk, as `NotSaved`; none where everything is.
     pub fn unsaved(&self) -> Option<ReviewError> {
         match &self.store {
             Store::Database { writer, .. } => writer.unsaved(),

@@ -124,8 +124,10 @@ fn progress_ui(ui: &mut Ui, progress: &ExportProgress, out: &mut CommandQueue) {
     };
     let share = progress.done as f32 / progress.total.max(1) as f32;
     ui.horizontal(|ui| {
-        let cancel = widgets::quiet_button(ui, "Cancel", theme::colours(ui).text);
-        if cancel.clicked() {
+        // A file that is written in one go is over before anybody could.
+        if progress.total > 0
+            && widgets::quiet_button(ui, "Cancel", theme::colours(ui).text).clicked()
+        {
             out.push(Command::Review(ReviewCommand::CancelExport));
         }
         ui.add(egui::ProgressBar::new(share).text(text))

@@ -179,8 +179,12 @@ fn select(wanted: &Target, doc: &Document, view: &mut ViewState, shown: &Shown) 
         Target::Prediction(_) => {
             let of_image = doc.images().get(shown.image);
             let Some(detections) = of_image.and_then(|image| image.detections()) else {
-                return false;
+                // The model, or a file, may bring them.
+                return doc.progress().is_none() && doc.attaching().is_none();
             };
+            if doc.is_reading_prediction_source() {
+                return false;
+            }
             if shown.detections.is_none() {
                 view.layers = Layers::Both; // the next frame lists predictions
                 return false;

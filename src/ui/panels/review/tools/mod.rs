@@ -149,6 +149,9 @@ impl Drawing {
     pub fn take(&mut self, tool: Tool) {
         self.tool = tool;
         self.forget();
+        if tool == Tool::Select {
+            self.keys = KeyPointer::default();
+        }
     }
 
     /// Forgets what is not finished, and what would not be taken.
