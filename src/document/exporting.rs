@@ -85,6 +85,19 @@ impl Document {
         self.start_export(Format::Coco, output, true);
     }
 
+    /// An export from a terminal, of predictions those of a file; none where nothing is open that could be exported.
+    pub fn export_line(&self, format: &str, out: &Path) -> Option<String> {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let mut words = ["maskscope", "export"].map(str::to_owned).to_vec();
+        words.extend([text(self.dataset.as_ref()?.json())]);
+        words.extend(["--format".to_owned(), format.to_owned()]);
+        if let Some(predictions) = self.predictions_path() {
+            words.extend(["--predictions".into(), text(predictions)]);
+        }
+        words.extend(["--out".into(), text(out)]);
+        Some(shell::line(words.iter().map(String::as_str)))
+    }
+
     /// The export that is under way; of several the last.
     pub fn export_progress(&self) -> Option<ExportProgress> {
         let last = self.exporting.last()?;
@@ -135,7 +148,7 @@ impl Document {
             out: output.to_owned(),
             predictions: self.predictions_path.clone(),
             prediction_hash: None,
-            command_line: command_line(&dataset, format, self.predictions_path(), output),
+            command_line: self.export_line(format.name(), output).unwrap_or_default(),
         };
         let steps = Arc::<Steps>::default();
         let theirs = Arc::clone(&steps);
@@ -284,18 +297,6 @@ impl InMemory {
         request.prediction_hash = Some(self.hash);
         Ok(folder)
     }
-}
-
-/// What a report tells of how it was made; predictions of the window alone are in no file that it could name.
-fn command_line(set: &Dataset, format: Format, predictions: Option<&Path>, out: &Path) -> String {
-    let path = |path: &Path| path.to_string_lossy().into_owned();
-    let mut words = vec!["maskscope".to_owned(), "export".into(), path(set.json())];
-    words.extend(["--format".into(), format.name().into()]);
-    if let Some(predictions) = predictions {
-        words.extend(["--predictions".into(), path(predictions)]);
-    }
-    words.extend(["--out".into(), path(out)]);
-    shell::line(words.iter().map(String::as_str))
 }
 
 /// Names the images of a written set by their whole path, where they are not found from where it lies.

@@ -1,7 +1,7 @@
 //! Everything a user can do, once: the palette, the menus, the buttons, the keys and the tests use this enum.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::document::evaluation::Side;
@@ -9,6 +9,7 @@ use crate::document::ranking::RankBy;
 use crate::document::{Document, ImageState, ModelState};
 use crate::structures::shell;
 use crate::ui::colour::ColourBy;
+use crate::ui::dialogs::Ask;
 use crate::ui::picked::Picked;
 use crate::ui::review_command::ReviewCommand;
 use crate::ui::train_command::TrainCommand;
@@ -511,6 +512,13 @@ impl Command {
                     "maskscope infer --checkpoint {checkpoint} {} predictions.json",
                     source?
                 ))
+            }
+            Self::Review(ReviewCommand::Export(format)) => {
+                let out = Ask::Corrected(*format).file_name();
+                doc.export_line(format.name(), Path::new(out))
+            }
+            Self::Review(ReviewCommand::ExportAudit) => {
+                doc.export_line("audit", Path::new(Ask::Audit.file_name()))
             }
             _ => None,
         }

@@ -137,6 +137,15 @@ impl Ask {
         }
     }
 
+    /// The name that a new file is offered.
+    pub fn file_name(self) -> &'static str {
+        match (self, self.wants()) {
+            (Self::Export | Self::Corrected(Format::Predictions), _) => "predictions.json",
+            (_, Wants::New(name)) => name,
+            _ => "corrected.json",
+        }
+    }
+
     /// Shows the desktop's dialog and waits for it.
     fn ask_desktop(self, start: Option<&Path>) -> Option<PathBuf> {
         let mut dialog = rfd::FileDialog::new().set_title(self.title());
@@ -153,10 +162,7 @@ impl Ask {
             Wants::Yaml => dialog.add_filter("YAML", &YAML).pick_file(),
             Wants::NewJson => dialog
                 .add_filter("JSON", &["json"])
-                .set_file_name(match self {
-                    Self::Export | Self::Corrected(Format::Predictions) => "predictions.json",
-                    _ => "corrected.json",
-                })
+                .set_file_name(self.file_name())
                 .save_file(),
             Wants::New(name) => dialog.set_file_name(name).save_file(),
         }

@@ -468,3 +468,25 @@ fn a_class_is_chosen_by_its_letters() {
     press(&mut window, Key::B);
     assert!(said(&window, "Review: Brush"));
 }
+
+#[test]
+fn an_export_tells_its_command_line() {
+    let files = files();
+    let mut window = open(&files, egui::Theme::Dark);
+    let line = |window: &Window, command: ReviewCommand| {
+        Command::Review(command).command_line(window.state().document())
+    };
+    let coco = line(&window, ReviewCommand::Export(Format::Coco)).unwrap();
+    let set = files.set.display();
+    assert_eq!(
+        coco,
+        format!("maskscope export {set} --format coco --out corrected.json")
+    );
+    send(&mut window, Command::TogglePalette);
+    window
+        .input_mut()
+        .events
+        .push(Event::Text("export audit trail".into()));
+    settle(&mut window);
+    assert!(said(&window, "--format audit --out audit.csv"));
+}
