@@ -8,7 +8,7 @@ mod polygon;
 
 use std::sync::Arc;
 
-use egui::{Color32, CursorIcon, InputState, Key, Painter, Pos2, Stroke, Ui};
+use egui::{Color32, CursorIcon, Event, Key, Painter, Pos2, Stroke, Ui};
 
 use crate::document::review::{Shape, Target};
 use crate::document::{Document, Truth};
@@ -249,8 +249,9 @@ impl Easel<'_> {
     /// Whether a key was pressed, alone, that no field and no dialog has.
     fn pressed(&self, key: Key) -> bool {
         let is_free = self.ui.memory(|memory| memory.focused().is_none());
-        let is_pressed = |i: &InputState| i.key_pressed(key) && !i.modifiers.alt;
-        is_free && self.ui.input(is_pressed)
+        // With Alt it is the pointer's; Alt itself may be let go in the same frame.
+        let is_it = |event: &Event| matches!(event, Event::Key { key: of, pressed: true, modifiers, .. } if *of == key && !modifiers.alt);
+        is_free && self.ui.input(|input| input.events.iter().any(is_it))
     }
 
     /// The selected annotation's box, as it is in the document.
