@@ -86,6 +86,16 @@ pub fn shot(window: &mut Window, name: &str) {
     }
 }
 
+/// Renders in both themes.
+pub fn shot_both(window: &mut Window, name: &str) {
+    let before = window.ctx.theme();
+    for (theme, word) in [(egui::Theme::Dark, "dark"), (egui::Theme::Light, "light")] {
+        window.ctx.set_theme(theme);
+        shot(window, &format!("{name}-{word}"));
+    }
+    window.ctx.set_theme(before);
+}
+
 /// The accessible names of all widgets that are laid out; of a text, what it says.
 fn names(window: &Window) -> Vec<String> {
     window

@@ -16,7 +16,7 @@ use super::{
     exported, open, press, review, reviewed, saved, selected, settle, steps, synthetic, undo,
     until, verdicts,
 };
-use crate::panels::{Window, said, send, shot, window};
+use crate::panels::{Window, said, send, shot, shot_both, window};
 use crate::workspaces::files;
 
 #[test]
@@ -52,7 +52,7 @@ fn instances_are_reviewed_by_keys_and_come_back_after_a_restart() {
     ];
     assert_eq!(given, want.map(Some));
     assert!(said(&window, "6 of 6, 1 rejected"));
-    shot(&mut window, "review-done-dark");
+    shot_both(&mut window, "review-done");
     for _ in 0..4 {
         undo(&mut window);
     }
@@ -91,7 +91,7 @@ fn suspects_filters_and_saved_views_become_queues() {
     assert!(!items.is_empty());
     assert_eq!(selected(&window).as_ref(), items.first());
     assert!(said(&window, &reason), "{reason}");
-    shot(&mut window, "review-suspects-dark");
+    shot_both(&mut window, "review-suspects");
     // The doubted labels are annotations of the set.
     let is_known = |item: &Target| match item {
         Target::Annotation(id) => (1..=6).contains(id),
@@ -199,7 +199,7 @@ fn a_second_window_reads_only_and_says_so() {
     assert!(said(&second, "Another window has this review"));
     press(&mut second, Key::Num2);
     assert_eq!(verdicts(&second).len(), 1);
-    shot(&mut second, "review-second-window-dark");
+    shot_both(&mut second, "review-second-window");
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_file_that_another_program_changes_is_noticed_and_merged() {
     });
     settle(&mut window);
     assert!(said(&window, "Another program changed the set's file"));
-    shot(&mut window, "review-changed-light");
+    shot_both(&mut window, "review-changed");
     window.get_by_label("Open again and merge").click();
     until(&mut window, "the set", |app| {
         !app.document().is_changed_outside() && app.document().review().is_some()
@@ -237,7 +237,7 @@ fn a_file_that_another_program_changes_is_noticed_and_merged() {
     };
     assert_eq!(conflicts(&window), 1);
     assert!(said(&window, "Conflicts with the file · 1"));
-    shot(&mut window, "review-conflict-light");
+    shot_both(&mut window, "review-conflict");
     let review = reviewed(&window);
     assert_eq!(
         review.record(2).unwrap().category_id,

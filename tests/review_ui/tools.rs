@@ -14,7 +14,7 @@ use super::{
     click, on_screen, open, pointer, press, reviewed, selected, settle, steps, synthetic, undo,
     until,
 };
-use crate::panels::{Window, said, send, shot, window};
+use crate::panels::{Window, said, send, shot, shot_both, window};
 use crate::workspaces::files;
 
 fn corner(window: &Window, id: u64, part: usize, at: usize) -> (f64, f64) {
@@ -439,7 +439,7 @@ fn marked_annotations_are_merged() {
         panic!("nothing is selected");
     };
     assert!(said(&window, "Marked: "));
-    shot(&mut window, "review-marked-dark");
+    shot_both(&mut window, "review-marked");
     let mask = |window: &Window, id| reviewed(window).mask(id).unwrap();
     let union = mask(&window, first).union(&mask(&window, second)).unwrap();
     press(&mut window, Key::U);
@@ -540,7 +540,7 @@ fn the_model_fills_a_box() {
     pointer(&mut window, path[0], Some(true));
     pointer(&mut window, path[1], None);
     pointer(&mut window, path[2], None);
-    shot(&mut window, "review-predict-dark");
+    shot_both(&mut window, "review-predict");
     pointer(&mut window, path[2], Some(false));
     until(&mut window, "the mask", |app| {
         app.document().review().unwrap().annotation_ids(0).len() > before.len()
@@ -559,7 +559,7 @@ fn the_model_fills_a_box() {
     let origin = record.origin.unwrap();
     assert!(origin.mask_iou.is_some());
     assert!((origin.score - best.score).abs() < 0.2);
-    shot(&mut window, "review-predicted-dark");
+    shot_both(&mut window, "review-predicted");
     pointer(&mut window, path[0], None);
     pointer(&mut window, path[0], Some(true));
     pointer(&mut window, path[1], None);
