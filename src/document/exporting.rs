@@ -168,10 +168,12 @@ impl Document {
                     Err(error) => not_placed(&request.out, &error),
                 },
                 Ok(summary) => told(&summary),
-                Err(JobError::Coco(CocoError::Cancelled { .. })) => Written {
-                    notice: Notice::new(NoticeKind::Info, "The export was stopped"),
-                    is_there: false,
-                },
+                Err(JobError::Interrupted | JobError::Coco(CocoError::Cancelled { .. })) => {
+                    Written {
+                        notice: Notice::new(NoticeKind::Info, "The export was stopped"),
+                        is_there: false,
+                    }
+                }
                 Err(error) => not_written(&error),
             }
         };
@@ -196,9 +198,12 @@ impl Document {
             return Ok(None);
         }
         // Without it nobody knows which of them were rejected.
-        let hash = self.prediction_hash().ok_or(
-            "The checkpoint is still being read to tell what was rejected: export in a moment",
-        )?;
+        let hash = self
+            .prediction_hash()
+            .ok_or(match self.is_reading_prediction_source() {
+                true => "The checkpoint is still being read to tell what was rejected: export in a moment",
+                false => "The checkpoint cannot be read, and with it what was rejected: bring it back and run the model again",
+            })?;
         Ok(Some(InMemory {
             images,
             classes: self.classes.clone(),

@@ -51,7 +51,9 @@ pub fn choose(asked: &str) -> Result<Device, JobError> {
 /// # Errors
 /// As `choose`; more processes than cards.
 pub fn choose_for(asked: &str, local_rank: usize) -> Result<Device, JobError> {
-    if local_rank == 0 || !candle_core::utils::cuda_is_available() {
+    // A launcher may have given each process its own card to see.
+    let sees_one = std::env::var("CUDA_VISIBLE_DEVICES").is_ok_and(|seen| !seen.contains(','));
+    if local_rank == 0 || sees_one || !candle_core::utils::cuda_is_available() {
         return choose(asked);
     }
     match asked {

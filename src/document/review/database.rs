@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use super::ReviewError;
+use super::edit::Change;
 use super::place::{copy_database, free_name, move_database};
 
 /// Each step leads from one form of the database to the next; `user_version` counts those that were made.
@@ -41,6 +42,13 @@ pub struct StoredEntry {
     pub changes: String,
     /// Undone, and then something else was done.
     pub is_dropped: bool,
+}
+
+impl StoredEntry {
+    /// Its changes.
+    pub(super) fn read(&self) -> Result<Vec<Change>, ReviewError> {
+        serde_json::from_str(&self.changes).map_err(|_| ReviewError::UnknownEntry { seq: self.seq })
+    }
 }
 
 /// One step of the audit trail.
@@ -192,6 +200,28 @@ fn damaged_or(path: &Path, error: rusqlite::Error) -> ReviewError {
             source,
         },
     }
+}
+
+/// Writes entries anew whose changes are others now, all or none.
+pub(super) fn rewrite<'a>(
+    connection: &mut Connection,
+    path: &Path,
+    entries: impl Iterator<Item = &'a StoredEntry>,
+) -> Result<(), ReviewError> {
+    let write = || {
+        let transaction = connection.transaction()?;
+        for entry in entries {
+            transaction.execute(
+                "UPDATE entries SET changes = ?1 WHERE seq = ?2",
+                rusqlite::params![entry.changes, entry.seq],
+            )?;
+        }
+        transaction.commit()
+    };
+    write().map_err(|source| ReviewError::Database {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Reads everything.

@@ -19,7 +19,7 @@ use crate::coco::dataset::Dataset;
 mod agree;
 mod look;
 
-use agree::moved_bases;
+use agree::{moved_bases, renumber};
 
 /// How a review is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,8 +115,12 @@ impl ReviewSession {
                 Ok(session)
             }
             Locked::Ours(lock) => {
-                let connection = database::open_to_write(&place.path)?;
-                let loaded = database::load(&connection, &place.path)?;
+                let mut connection = database::open_to_write(&place.path)?;
+                let mut loaded = database::load(&connection, &place.path)?;
+                let (changed, told) = renumber(&mut loaded.entries, &set)?;
+                let entries = loaded.entries.iter();
+                let entries = entries.filter(|entry| changed.contains(&entry.seq));
+                database::rewrite(&mut connection, &place.path, entries)?;
                 let writer = Writer::start(connection, &place.path)?;
                 let store = Store::Database {
                     writer,
@@ -124,7 +128,7 @@ impl ReviewSession {
                 };
                 let mut session = Self::with(set, loaded, store, Some(place.path))?;
                 session.notes.extend(place.note);
-                session.agree_on_categories()?;
+                session.notes.extend(told);
                 Ok(session)
             }
         }
@@ -139,12 +143,14 @@ impl ReviewSession {
     }
 
     fn reading(set: Arc<Dataset>, path: Option<PathBuf>, why: String) -> Result<Self, ReviewError> {
-        let loaded = match path.as_deref().filter(|path| path.is_file()) {
+        let mut loaded = match path.as_deref().filter(|path| path.is_file()) {
             Some(path) => database::read_only(path)?,
             None => Loaded::default(),
         };
+        // Who only reads makes it for himself.
+        let (_, told) = renumber(&mut loaded.entries, &set)?;
         let mut session = Self::with(set, loaded, Store::ReadOnly(why), path)?;
-        session.agree_on_categories()?;
+        session.notes.extend(told);
         Ok(session)
     }
 
@@ -159,9 +165,7 @@ impl ReviewSession {
         let mut state = State::default();
         let mut touched = HashMap::new();
         for entry in &loaded.entries {
-            let changes: Vec<Change> = serde_json::from_str(&entry.changes)
-                .map_err(|_| ReviewError::UnknownEntry { seq: entry.seq })?;
-            for change in changes {
+            for change in entry.read()? {
                 ids.see(&change);
                 if !entry.is_dropped && entry.seq <= loaded.position {
                     state.apply(&places, &change);

@@ -87,23 +87,6 @@ impl State {
         }
     }
 
-    /// What gives all annotations of one category another one. Of edited ones alone: the category is one of the review.
-    pub(super) fn moved_to(&self, from: i64, to: i64) -> Vec<Change> {
-        let edited = self.corrections.annotations.iter();
-        let of_it = edited.filter_map(|(&id, record)| {
-            let before = record.as_ref().filter(|it| it.category_id == from)?;
-            Some(Change::Annotation {
-                id,
-                before: Some(before.clone()),
-                after: Some(Record {
-                    category_id: to,
-                    ..before.clone()
-                }),
-            })
-        });
-        of_it.collect()
-    }
-
     /// The annotation is the file's again, or is not there.
     pub(super) fn forget(&mut self, id: u64) {
         self.corrections.annotations.remove(&id);

@@ -53,10 +53,12 @@ impl Job<'_> {
         let corrected = folder.path().join(name);
         self.write_coco(&corrected)?;
         let kept = folder.path().join("kept");
-        let predictions = match self.remarks.rejected.is_empty() {
-            true => predictions,
+        let hash = self.prediction_hash(&predictions)?;
+        let mut rejected = self.remarks.rejected.iter();
+        let predictions = match rejected.any(|(_, source, _)| *source == hash) {
+            false => predictions,
             // Under its own name, which the report tells.
-            false => self.write_kept(&predictions, &kept, summary)?,
+            true => self.write_kept(&predictions, &kept, summary)?,
         };
         let stop = AtomicBool::new(false);
         let request = EvaluateRequest {

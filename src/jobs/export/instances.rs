@@ -157,14 +157,19 @@ impl Job<'_> {
         Ok(images)
     }
 
+    /// What verdicts on the predictions belong to.
+    pub(super) fn prediction_hash(&self, path: &Path) -> Result<String, JobError> {
+        Ok(match &self.request.prediction_hash {
+            Some(hash) => hash.clone(),
+            None => content_hash(&predictions::file_of(path))?,
+        })
+    }
+
     /// The predictions of the set's images and classes that were not rejected.
     pub(super) fn predicted(&self, summary: &mut ExportSummary) -> Result<Vec<OfImage>, JobError> {
         let path = self.request.predictions.clone().unwrap_or_default();
         let file = predictions::read_any(&path)?;
-        let source = match &self.request.prediction_hash {
-            Some(hash) => hash.clone(),
-            None => content_hash(&predictions::file_of(&path))?,
-        };
+        let source = self.prediction_hash(&path)?;
         summary.notes.extend(file.notes);
         let set = self.set.set();
         let names = ImageNames::new(set.images());
@@ -199,9 +204,14 @@ impl Job<'_> {
                     }
                 }
             }
+            // COCO results know ids alone, the prediction JSON paths.
+            let path = match image.image_id {
+                Some(_) => known.file_name.clone(),
+                None => image.path,
+            };
             images.push(OfImage {
                 image_id: known.id,
-                path: image.path,
+                path,
                 size: image.size,
                 detections: kept,
             });

@@ -1,12 +1,15 @@
 //! What a review and a file that another program changed have to agree on: whose annotation stays, whose category has an id.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Applied, ReviewSession, Store};
+use super::{Applied, ReviewSession};
+use crate::coco::dataset::Dataset;
 use crate::document::review::ReviewError;
 use crate::document::review::conflict::{self, Keep};
+use crate::document::review::database::StoredEntry;
 use crate::document::review::edit::Change;
 use crate::document::review::resolve::Resolved;
+use crate::document::review::state::Ids;
 
 impl ReviewSession {
     /// Settles a conflict; that is an entry of the history.
@@ -44,55 +47,6 @@ impl ReviewSession {
         let applied = self.enter(done)?;
         self.conflicts.remove(at);
         Ok(applied)
-    }
-
-    /// New categories of which the file has the id or the name by now, from another program: ours give way, with all annotations
-    /// that they were given to. An entry of the history; who only reads makes it for himself.
-    pub(super) fn agree_on_categories(&mut self) -> Result<(), ReviewError> {
-        let of_file = self.places.set().classes().clone();
-        let file = || of_file.category_ids.iter().copied().zip(&of_file.names);
-        for (id, name) in self.state.corrections.categories.clone() {
-            let same_name = file().find(|&(_, known)| *known == name);
-            let same_id = file().find(|&(known, _)| known == id);
-            let (to, why) = match (same_name, same_id) {
-                (Some((other, _)), _) if other == id => continue, // it has come to the file
-                (Some((other, _)), _) => (other, format!("the file has it as {other}")),
-                (None, Some((_, known))) => {
-                    let to = self.ids.next_category();
-                    (to, format!("it is {to} now, {known} in the file has {id}"))
-                }
-                (None, None) => continue,
-            };
-            let mut changes = vec![Change::Category {
-                id,
-                before: Some(name.clone()),
-                after: None,
-            }];
-            if same_name.is_none() {
-                changes.push(Change::Category {
-                    id: to,
-                    before: None,
-                    after: Some(name.clone()),
-                });
-            }
-            changes.extend(self.state.moved_to(id, to));
-            let words = format!("Category {name}: {why}");
-            self.notes.push(words.clone());
-            let done = Resolved {
-                changes,
-                words,
-                ..Resolved::default()
-            };
-            match self.store {
-                Store::ReadOnly(_) => {
-                    for change in &done.changes {
-                        self.state.apply(&self.places, change);
-                    }
-                }
-                Store::Memory | Store::Database { .. } => drop(self.enter(done)?),
-            }
-        }
-        Ok(())
     }
 
     /// An annotation of which nothing is done any more is the file's: that may be another than when it was edited.
@@ -146,4 +100,83 @@ fn changed_id(change: &Change) -> Option<u64> {
         Change::Annotation { id, .. } | Change::Base { id, .. } => Some(*id),
         Change::Category { .. } | Change::Opinion { .. } => None,
     }
+}
+
+/// New categories of which the file has the id or the name by now, from another program: ours give way. The entries are made what they
+/// would be had that id been given from the beginning, undone ones too, so that undo and redo know no other. Answers with the
+/// numbers of those that were changed, and what is to be told.
+pub(super) fn renumber(
+    entries: &mut [StoredEntry],
+    set: &Dataset,
+) -> Result<(Vec<i64>, Vec<String>), ReviewError> {
+    // Most reviews have no category of their own.
+    if !entries
+        .iter()
+        .any(|entry| entry.changes.contains("\"category\":"))
+    {
+        return Ok(Default::default());
+    }
+    let mut read = Vec::with_capacity(entries.len());
+    let mut ids = Ids::of_set(set);
+    for entry in &*entries {
+        let changes = entry.read()?;
+        changes.iter().for_each(|change| ids.see(change));
+        read.push(changes);
+    }
+    let of_file = set.classes();
+    let file = || of_file.category_ids.iter().copied().zip(&of_file.names);
+    let (mut moves, mut notes) = (BTreeMap::new(), Vec::new());
+    for change in read.iter().flatten() {
+        let Change::Category { id, before, after } = change else {
+            continue;
+        };
+        let Some(name) = after.as_ref().or(before.as_ref()) else {
+            continue;
+        };
+        let is_taken = file().any(|(known, other)| known == *id && other != name);
+        let same_name = file().find(|&(_, other)| other == name).map(|(id, _)| id);
+        if moves.contains_key(id) || same_name == Some(*id) {
+            continue; // it has come to the file as it is
+        }
+        let why = match same_name {
+            Some(other) => format!("the file has it as {other}"),
+            None if is_taken => format!("the file has another one as {id}"),
+            None => continue,
+        };
+        let to = same_name.unwrap_or_else(|| ids.next_category());
+        notes.push(format!(
+            "category {name} is {to} now, no longer {id}: {why}"
+        ));
+        moves.insert(*id, (to, same_name.is_some()));
+    }
+    let mut changed = Vec::new();
+    for (entry, mut changes) in entries.iter_mut().zip(read) {
+        let before = changes.clone();
+        changes.retain_mut(|change| renumbered(change, &moves));
+        if changes != before {
+            entry.changes = serde_json::to_string(&changes).map_err(ReviewError::NotKept)?;
+            changed.push(entry.seq);
+        }
+    }
+    Ok((changed, notes))
+}
+
+/// Gives a change the new ids, each once; false where the file has its category already.
+fn renumbered(change: &mut Change, moves: &BTreeMap<i64, (i64, bool)>) -> bool {
+    match change {
+        Change::Category { id, .. } => match moves.get(id) {
+            Some((_, true)) => return false,
+            Some((to, false)) => *id = *to,
+            None => {}
+        },
+        Change::Annotation { before, after, .. } => {
+            for record in [before, after].into_iter().flatten() {
+                if let Some((to, _)) = moves.get(&record.category_id) {
+                    record.category_id = *to;
+                }
+            }
+        }
+        Change::Base { .. } | Change::Opinion { .. } => {}
+    }
+    true
 }
