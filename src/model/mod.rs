@@ -34,7 +34,7 @@ use rpn::RpnHead;
 
 pub use crate::ops::GradientTap;
 #[cfg(feature = "nccl")]
-pub use crate::ops::cuda::Ring;
+pub use crate::ops::cuda::{Lane, Ring};
 pub use parameters::ParameterSet;
 
 /// Detections per pass through the mask heads: about 300 MB of activations at full size.

@@ -388,6 +388,21 @@ fn rejected_predictions_stay_behind() {
 }
 
 #[test]
+fn results_that_know_ids_alone_keep_their_images() {
+    let home = Home::new();
+    let review = home.memory();
+    let prefix = home.path().join("run");
+    run(&review, &request(Format::Results, &prefix)).unwrap();
+    let mut again = request(Format::Predictions, &home.path().join("again.json"));
+    again.predictions = Some(prefix);
+    assert_eq!(run(&review, &again).unwrap().instances, 4);
+    let file = predictions::read(&again.out).unwrap();
+    let mut paths: Vec<&str> = file.images.iter().map(|it| it.path.as_str()).collect();
+    paths.sort_unstable();
+    assert_eq!(paths, ["000001.png", "000002.png"]);
+}
+
+#[test]
 fn overlays_and_the_report_of_a_synthetic_set() {
     use maskscope::jobs::synth::{Contents, SynthRequest, write};
     use maskscope::structures::Size;

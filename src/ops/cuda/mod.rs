@@ -26,7 +26,7 @@ use super::kernels::{Arg, Kernel, Launcher, Size};
 pub(crate) use call::{floats, forward1, forward2, on1, on2, read};
 pub(crate) use conv::{ConvWeights, OnCuda, Stored};
 #[cfg(feature = "nccl")]
-pub use nccl::Ring;
+pub use nccl::{Lane, Ring};
 pub(crate) use upload::Uploader;
 
 /// One text a file of kernels, compiled by the build script.

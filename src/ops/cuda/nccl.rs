@@ -28,6 +28,30 @@ struct Link {
 // SAFETY: NCCL lets any thread use a communicator, one at a time; the lock of `Ring` sees to that.
 unsafe impl Send for Link {}
 
+/// What a card needs to sum, before the others are waited for.
+pub struct Lane {
+    stream: Arc<CudaStream>,
+    compute: Arc<CudaStream>,
+}
+
+impl Lane {
+    /// A stream of its own on a device.
+    ///
+    /// # Errors
+    /// No CUDA device; CUDA refuses.
+    pub fn of(device: &Device) -> Result<Self> {
+        let Device::Cuda(device) = device else {
+            bail!("NCCL sums on CUDA devices alone");
+        };
+        // SAFETY: two streams use a tensor in `sum` alone, which orders them itself. With tracking, every operation of candle would
+        // record an event from the second stream on.
+        unsafe { device.disable_event_tracking() };
+        let compute = device.cuda_stream();
+        let stream = compute.context().new_stream().w()?;
+        Ok(Self { stream, compute })
+    }
+}
+
 /// What was asked for up to now, on its way.
 pub struct Pending(CudaEvent);
 
@@ -41,19 +65,12 @@ impl Ring {
         Ok(id.internal().map(|byte| byte as u8))
     }
 
-    /// Joins the others; returns when all `size` of them are there, each with a card of its own.
+    /// Joins the others; waits until all `size` of them are there, each with a card of its own.
     ///
     /// # Errors
-    /// No CUDA device; NCCL refuses, as where two processes share a card.
-    pub fn join(device: &Device, rank: usize, size: usize, id: RingId) -> Result<Self> {
-        let Device::Cuda(device) = device else {
-            bail!("NCCL sums on CUDA devices alone");
-        };
-        // SAFETY: two streams use a tensor in `sum` alone, which orders them itself. With tracking, every operation of candle would
-        // record an event from the second stream on.
-        unsafe { device.disable_event_tracking() };
-        let compute = device.cuda_stream();
-        let stream = compute.context().new_stream().w()?;
+    /// NCCL refuses, as where two processes share a card.
+    pub fn join(lane: Lane, rank: usize, size: usize, id: RingId) -> Result<Self> {
+        let Lane { stream, compute } = lane;
         let id = Id::uninit(id.map(|byte| byte as _));
         let comm = Comm::from_rank(Arc::clone(&stream), rank, size, id).map_err(refused)?;
         Ok(Self(Mutex::new(Link {

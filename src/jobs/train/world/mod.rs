@@ -100,21 +100,24 @@ impl World {
         device: &Device,
         stop: &AtomicBool,
     ) -> Result<Option<String>, TrainJobError> {
-        use crate::model::Ring;
+        use crate::model::{Lane, Ring};
         let on_host = |why: &str| Ok(Some(format!("gradients are summed on the host: {why}")));
-        let made = match self.leads() {
+        let id = match self.leads() {
             true => Ring::id(),
             false => Ok([0; 128]),
         };
-        if self.largest(u8::from(made.is_err()), stop)? > 0 {
-            let why = made.err().map(|error| error.to_string());
-            return on_host(why.as_deref().unwrap_or("the first rank cannot use NCCL"));
-        }
-        let mut id = made.unwrap_or([0; 128]);
+        // Who fails by himself says so before the others wait for him.
+        let made = id.and_then(|id| Ok((id, Lane::of(device)?)));
+        let failed = self.largest(u8::from(made.is_err()), stop)? > 0;
+        let (mut id, lane) = match made {
+            Ok(made) if !failed => made,
+            Ok(_) => return on_host("another rank cannot use NCCL"),
+            Err(error) => return on_host(&error.to_string()),
+        };
         if let Some(ranks) = &self.ranks {
             ranks.share_bytes(&mut id, stop)?;
         }
-        let joined = Ring::join(device, self.rank(), self.size(), id);
+        let joined = Ring::join(lane, self.rank(), self.size(), id);
         if self.largest(u8::from(joined.is_err()), stop)? > 0 {
             let why = joined.err().map(|error| error.to_string());
             return on_host(why.as_deref().unwrap_or("another rank cannot use NCCL"));
