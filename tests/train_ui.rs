@@ -386,6 +386,8 @@ fn the_question_about_deletion_stays_with_its_run() {
     until(&mut window, "the runs", |window| {
         steps(window, "a") == 5 && steps(window, "b") == 5
     });
+    // Whichever was found first is selected.
+    train(&mut window, TrainCommand::Select(folder.clone()));
     train(&mut window, TrainCommand::Delete);
     assert!(said(&window, "Delete a?"));
     train(&mut window, TrainCommand::Select(home.runs().join("b")));
