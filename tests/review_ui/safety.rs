@@ -254,6 +254,20 @@ fn what_is_deleted_or_taken_over_leads_on_in_the_queue() {
     assert_eq!(reviewed(&window).queues()["queue"].current(), Some(&first));
 }
 
+/// Forty notes that find no room.
+fn fill_disk(window: &mut Window) {
+    reviewed(window).limit_database(1);
+    for step in 0..40 {
+        let note = format!("{step} {}", "a long note that takes pages ".repeat(200));
+        let target = Target::Annotation(1);
+        review(window, ReviewCommand::SetNote(target, note));
+    }
+    until(window, "the refusal", |app| {
+        let review = app.document().review().unwrap();
+        matches!(review.save_state(), SaveState::NotSaved(_))
+    });
+}
+
 #[test]
 fn a_disk_that_refuses_is_told_and_the_window_asks_before_it_closes() {
     for (theme, name) in [(egui::Theme::Dark, "dark"), (egui::Theme::Light, "light")] {
@@ -261,16 +275,7 @@ fn a_disk_that_refuses_is_told_and_the_window_asks_before_it_closes() {
         let mut window = open(&files, theme);
         send(&mut window, Command::SelectInstance(Some(0)));
         settle(&mut window);
-        reviewed(&window).limit_database(1);
-        for step in 0..40 {
-            let note = format!("{step} {}", "a long note that takes pages ".repeat(200));
-            let target = Target::Annotation(1);
-            review(&mut window, ReviewCommand::SetNote(target, note));
-        }
-        until(&mut window, "the refusal", |app| {
-            let review = app.document().review().unwrap();
-            matches!(review.save_state(), SaveState::NotSaved(_))
-        });
+        fill_disk(&mut window);
         frames(&mut window, 3);
         assert!(said(&window, "The review cannot be saved"));
         let closed = |window: &mut Window| {
@@ -308,15 +313,7 @@ fn a_disk_that_refuses_is_told_and_the_window_asks_before_it_closes() {
 fn room_on_the_disk_saves_everything() {
     let files = files();
     let mut window = open(&files, egui::Theme::Dark);
-    reviewed(&window).limit_database(1);
-    for step in 0..40 {
-        let note = format!("{step} {}", "a long note that takes pages ".repeat(200));
-        let target = Target::Annotation(1);
-        review(&mut window, ReviewCommand::SetNote(target, note));
-    }
-    until(&mut window, "the refusal", |app| {
-        app.document().has_unsaved()
-    });
+    fill_disk(&mut window);
     reviewed(&window).limit_database(0);
     until(&mut window, "the commit", |app| {
         let review = app.document().review().unwrap();
@@ -333,15 +330,7 @@ fn room_on_the_disk_saves_everything() {
 fn a_set_that_is_opened_again_takes_up_what_is_not_saved() {
     let files = files();
     let mut window = open(&files, egui::Theme::Dark);
-    reviewed(&window).limit_database(1);
-    for step in 0..40 {
-        let note = format!("{step} {}", "a long note that takes pages ".repeat(200));
-        let target = Target::Annotation(1);
-        review(&mut window, ReviewCommand::SetNote(target, note));
-    }
-    until(&mut window, "the refusal", |app| {
-        app.document().has_unsaved()
-    });
+    fill_disk(&mut window);
     send(&mut window, Command::CloseSet);
     settle(&mut window);
     send(&mut window, Command::OpenPath(files.set.clone()));
