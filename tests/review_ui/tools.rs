@@ -46,6 +46,18 @@ fn drag(window: &mut Window, path: &[(f32, f32)]) {
     settle(window);
 }
 
+/// A new annotation with the id 7, corner by corner.
+fn draw_square(window: &mut Window) {
+    press(window, Key::P);
+    for (x, y) in [(60.0, 20.0), (120.0, 20.0), (120.0, 80.0), (60.0, 80.0)] {
+        click(window, x, y);
+    }
+    press(window, Key::Enter);
+    until(window, "the new annotation", |app| {
+        app.view().review.selected == Some(Target::Annotation(7))
+    });
+}
+
 /// A synthetic set with the model that knows it.
 fn with_model(home: &Path) -> Window {
     let mut window = window(&synthetic(home, 2), egui::Theme::Dark);
@@ -145,14 +157,7 @@ fn corners_are_moved_made_and_deleted() {
     let mut window = open(&files, egui::Theme::Dark);
     send(&mut window, Command::SelectImage(2));
     settle(&mut window);
-    press(&mut window, Key::P);
-    for (x, y) in [(60.0, 20.0), (120.0, 20.0), (120.0, 80.0), (60.0, 80.0)] {
-        click(&mut window, x, y);
-    }
-    press(&mut window, Key::Enter);
-    until(&mut window, "the new annotation", |app| {
-        app.view().review.selected == Some(Target::Annotation(7))
-    });
+    draw_square(&mut window);
     press(&mut window, Key::C);
     settle(&mut window);
     drag(&mut window, &[(120.0, 20.0), (125.0, 24.0), (132.0, 30.0)]);
@@ -266,14 +271,7 @@ fn each_tool_says_how_it_is_used_and_shows_what_it_leads_to() {
         let mut window = open(&files, theme);
         send(&mut window, Command::SelectImage(2));
         settle(&mut window);
-        press(&mut window, Key::P);
-        for (x, y) in [(60.0, 20.0), (120.0, 20.0), (120.0, 80.0), (60.0, 80.0)] {
-            click(&mut window, x, y);
-        }
-        press(&mut window, Key::Enter);
-        until(&mut window, "the new annotation", |app| {
-            app.view().review.selected == Some(Target::Annotation(7))
-        });
+        draw_square(&mut window);
         for (tool, key, hint) in tools {
             press(&mut window, key);
             assert_eq!(window.state().view().review.drawing.tool, tool);
