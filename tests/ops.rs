@@ -14,6 +14,7 @@ use maskscope::structures::{BoxXyxy, ImageTransform, Rle, Size};
 use serde_json::Value;
 
 use crate::support::compare::Deviation;
+use crate::support::device::device;
 use crate::support::fixtures::{self, Tensors};
 
 /// RoIAlign, coder and soft paste: of the largest entry.
@@ -87,7 +88,8 @@ fn flat(tensor: &Tensor) -> Vec<f32> {
 
 /// Where RoIAlign runs.
 enum Place {
-    Cpu,
+    /// The device of the network.
+    Network,
     #[cfg(feature = "gpu")]
     Adapter(std::sync::Arc<maskscope::ops::compute::Compute>),
     /// The bodies of the CUDA kernels.
@@ -103,7 +105,11 @@ impl Place {
         align: RoiAlign,
     ) -> candle_core::Result<Tensor> {
         match self {
-            Self::Cpu => roi_align(map, rois, align),
+            Self::Network => {
+                let on_device =
+                    roi_align(&map.to_device(device())?, &rois.to_device(device())?, align)?;
+                on_device.to_device(&Device::Cpu)
+            }
             #[cfg(feature = "gpu")]
             Self::Adapter(compute) => {
                 maskscope::ops::roi_align::roi_align_on(compute, map, rois, align)
@@ -118,7 +124,7 @@ impl Place {
 
     /// Every device of this machine, one more time with arrays so small that channels are taken apart.
     fn all() -> Vec<Self> {
-        std::iter::once(Self::Cpu)
+        std::iter::once(Self::Network)
             .chain(Self::adapters())
             .chain(Self::kernels())
             .collect()
@@ -192,7 +198,7 @@ fn golden_roi_align() {
 #[test]
 fn roi_align_gradients_agree_on_every_device() {
     let golden = Golden::read("roi_align");
-    let [cpu, others @ ..] = &Place::all()[..] else {
+    let [network, others @ ..] = &Place::all()[..] else {
         unreachable!()
     };
     golden.each(|name, case| {
@@ -215,7 +221,7 @@ fn roi_align_gradients_agree_on_every_device() {
             let found = loss.backward().unwrap();
             flat(found.get(&map).unwrap())
         };
-        let want = gradient(cpu);
+        let want = gradient(network);
         for place in others {
             Deviation::of(name, &gradient(place), &want)
                 .relative_within(&format!("gradient of roi_align {name}"), TOLERANCE);
@@ -240,7 +246,7 @@ fn a_lost_adapter_leaves_the_work_to_the_processor() {
         sampling_ratio: 0,
     };
     let on_adapter = Place::Adapter(lost.clone());
-    let want = flat(&Place::Cpu.roi_align(&map, &rois, align).unwrap());
+    let want = flat(&Place::Network.roi_align(&map, &rois, align).unwrap());
     let close = |got: Vec<f32>| Deviation::of("map", &got, &want).relative_within("map", TOLERANCE);
     close(flat(&on_adapter.roi_align(&map, &rois, align).unwrap()));
     lost.lose();
@@ -276,7 +282,8 @@ fn check_roi_align_refuses(place: &Place) {
 #[test]
 fn roi_align_refuses_broken_rois() {
     // Kernels cannot refuse: see `kernels::roi_align`.
-    for place in std::iter::once(Place::Cpu).chain(Place::adapters()) {
+    let network = device().is_cpu().then_some(Place::Network);
+    for place in network.into_iter().chain(Place::adapters()) {
         check_roi_align_refuses(&place);
     }
 }

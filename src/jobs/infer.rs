@@ -344,6 +344,10 @@ fn next_task(shared: &Shared, capacity: usize) -> Option<ImageTask> {
     }
 }
 
+/// Where a single image does not fit either.
+const NO_MEMORY: &str = "the device has no memory for one image: run on smaller ones (--set img_width=.. and img_height=..), \
+                         with --set precision=f16, or with --device cpu; what was found so far is kept";
+
 fn detect_all(shared: &Shared, model: &LoadedModel, total: usize) -> InferEvent {
     let mut meter = Meter::new(total);
     let mut fitting = Fitting::default();
@@ -366,8 +370,9 @@ fn detect_all(shared: &Shared, model: &LoadedModel, total: usize) -> InferEvent 
         }
         let images: Vec<Prepared> = batch.into_iter().map(|ready| ready.prepared).collect();
         let halved = |most| {
+            let images = if most == 1 { "image" } else { "images" };
             log::warn!(
-                "no memory on the device for the batch: it takes {most} images at once from now on"
+                "no memory on the device for the batch: it takes {most} {images} at once from now on"
             )
         };
         match fitting.run(&images, |part| model.detect(part), is_out_of_memory, halved) {
@@ -383,6 +388,7 @@ fn detect_all(shared: &Shared, model: &LoadedModel, total: usize) -> InferEvent 
                 }
             }
             // NaN or a failed allocation would meet every further image too.
+            Err(error) if is_out_of_memory(&error) => return InferEvent::Fatal(NO_MEMORY.into()),
             Err(error) => return InferEvent::Fatal(error.to_string()),
         }
         let failed = shared.lock().failed;

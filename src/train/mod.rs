@@ -21,7 +21,7 @@ pub use roi_samples::{RoiSamples, draw_rois, roi_losses};
 pub use rpn_samples::{AnchorSamples, draw_anchors, rpn_losses};
 pub use sampler::{Draw, Drawn, draw};
 pub use schedule::Schedule;
-pub use step::{Batch, Losses, losses};
+pub use step::{Batch, Losses, losses, losses_at};
 pub use targets::{mask_iou_targets, mask_targets};
 
 use crate::model::ModelError;

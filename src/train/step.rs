@@ -8,7 +8,8 @@ use super::rpn_samples::{AnchorSamples, draw_anchors, rpn_losses};
 use super::sampler::Draw;
 use crate::config::Config;
 use crate::model::Detector;
-use crate::structures::{GroundTruth, ImageTransform, Size};
+use crate::model::rpn::RpnLevel;
+use crate::structures::{BoxXyxy, GroundTruth, ImageTransform, Size};
 
 /// Images with their ground truth.
 #[derive(Clone, Debug)]
@@ -67,29 +68,69 @@ impl Losses {
 /// # Errors
 /// NaN in the network; a label that the model has no class for; a failed tensor operation.
 pub fn losses(detector: &Detector, config: &Config, batch: &Batch) -> Result<Losses, TrainError> {
-    let pyramid = detector
-        .fpn
-        .forward(&detector.backbone.forward(&batch.images)?)?;
-    let levels = detector.rpn.forward(&pyramid)?;
-    let anchors = anchors_of(detector, config, batch, &pyramid)?;
-    let [rpn_cls, rpn_box] = rpn_losses(&levels, &anchors, &batch.truths, config)?;
+    let maps = Maps::of(detector, batch)?;
     let rules = &config.train_cfg.rpn_proposal;
-    let proposals = detector.rpn.propose(&levels, &batch.transforms, rules)?;
-    let images = batch.truths.iter().zip(&batch.draws);
-    let rois: Vec<RoiSamples> = proposals
-        .iter()
-        .zip(images)
-        .map(|(found, (truth, of))| draw_rois(&found.boxes, truth, &config.train_cfg.rcnn, of))
-        .collect();
-    let [cls, bbox, mask, mask_iou] = roi_losses(detector, &pyramid, &rois, &batch.truths, config)?;
-    Ok(Losses {
-        rpn_cls,
-        rpn_box,
-        cls,
-        bbox,
-        mask,
-        mask_iou,
-    })
+    let proposals = detector
+        .rpn
+        .propose(&maps.levels, &batch.transforms, rules)?;
+    let boxes: Vec<&[BoxXyxy]> = proposals.iter().map(|found| &found.boxes[..]).collect();
+    maps.losses(detector, config, batch, &boxes)
+}
+
+/// The losses of a batch as if these were the proposals of its images, so that two devices draw the same samples.
+///
+/// # Errors
+/// As `losses`.
+pub fn losses_at(
+    detector: &Detector,
+    config: &Config,
+    batch: &Batch,
+    proposals: &[&[BoxXyxy]],
+) -> Result<Losses, TrainError> {
+    Maps::of(detector, batch)?.losses(detector, config, batch, proposals)
+}
+
+/// What the network makes of whole images.
+struct Maps {
+    pyramid: Vec<Tensor>,
+    levels: Vec<RpnLevel>,
+}
+
+impl Maps {
+    fn of(detector: &Detector, batch: &Batch) -> Result<Self, TrainError> {
+        let stages = detector.backbone.forward(&batch.images)?;
+        let pyramid = detector.fpn.forward(&stages)?;
+        let levels = detector.rpn.forward(&pyramid)?;
+        Ok(Self { pyramid, levels })
+    }
+
+    fn losses(
+        &self,
+        detector: &Detector,
+        config: &Config,
+        batch: &Batch,
+        proposals: &[&[BoxXyxy]],
+    ) -> Result<Losses, TrainError> {
+        let Self { pyramid, levels } = self;
+        let anchors = anchors_of(detector, config, batch, pyramid)?;
+        let [rpn_cls, rpn_box] = rpn_losses(levels, &anchors, &batch.truths, config)?;
+        let images = batch.truths.iter().zip(&batch.draws);
+        let rois: Vec<RoiSamples> = proposals
+            .iter()
+            .zip(images)
+            .map(|(found, (truth, of))| draw_rois(found, truth, &config.train_cfg.rcnn, of))
+            .collect();
+        let [cls, bbox, mask, mask_iou] =
+            roi_losses(detector, pyramid, &rois, &batch.truths, config)?;
+        Ok(Losses {
+            rpn_cls,
+            rpn_box,
+            cls,
+            bbox,
+            mask,
+            mask_iou,
+        })
+    }
 }
 
 fn anchors_of(

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor as Candle};
+use candle_core::Tensor as Candle;
 use maskscope::coco::rle_string;
 use maskscope::config::{Config, Depth, Dialect, Style};
 use maskscope::model::Detector;
@@ -10,6 +10,7 @@ use maskscope::structures::{BoxXyxy, ClassTable, ImageTransform, Rle, Size};
 use maskscope::weights::{IouHead, LoadedCheckpoint, Weights};
 use serde_json::Value;
 
+use crate::support::device::device;
 use crate::support::fixtures::{self, Tensors};
 
 pub const DIALECTS: [Dialect; 2] = [Dialect::Mmdet, Dialect::Mindspore];
@@ -105,7 +106,7 @@ impl ModelCase {
 
     /// The detector built from `weights.safetensors`.
     pub fn detector(&self, dialect: Dialect) -> Detector {
-        Detector::new(&self.checkpoint(dialect), &Device::Cpu).unwrap()
+        Detector::new(&self.checkpoint(dialect), device()).unwrap()
     }
 
     /// Every picture; fails where there is none.
@@ -142,7 +143,7 @@ impl ImageCase {
     /// A stored tensor for the network.
     pub fn candle(&self, name: &str) -> Candle {
         let tensor = self.tensors.get(name);
-        Candle::from_slice(tensor.f32(), tensor.shape.as_slice(), &Device::Cpu).unwrap()
+        Candle::from_slice(tensor.f32(), tensor.shape.as_slice(), device()).unwrap()
     }
 
     /// Values of a tensor of one dialect.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use maskscope::config::Dialect;
 use maskscope::model::{Detector, InputBatch, ModelError};
 use maskscope::structures::Detection;
 use maskscope::weights::{IouHead, LoadedCheckpoint, Weights};
 
 use super::case::{ImageCase, ModelCase};
+use crate::support::device::device;
 
 type Values = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
@@ -46,7 +47,7 @@ fn input(image: &ImageCase) -> InputBatch {
 }
 
 fn detect(checkpoint: &LoadedCheckpoint, image: &ImageCase) -> Vec<Detection> {
-    let detector = Detector::new(checkpoint, &Device::Cpu).unwrap();
+    let detector = Detector::new(checkpoint, device()).unwrap();
     detector.detect(&input(image)).unwrap().remove(0)
 }
 
@@ -58,7 +59,7 @@ fn damaged_weights_are_named() {
         ("roi_head.mask_iou_head.fcs.0.weight", f32::INFINITY),
     ] {
         let checkpoint = changed(&case, |values| values.get_mut(name).unwrap().1[3] = value);
-        let error = Detector::new(&checkpoint, &Device::Cpu).unwrap_err();
+        let error = Detector::new(&checkpoint, device()).unwrap_err();
         assert!(matches!(error, ModelError::BrokenWeight { .. }), "{error}");
         assert!(error.to_string().contains(name), "{error}");
     }
@@ -69,7 +70,7 @@ fn missing_weights_are_named() {
     let (case, _) = first();
     let name = "neck.fpn_convs.2.conv.bias";
     let checkpoint = changed(&case, |values| drop(values.remove(name)));
-    let error = Detector::new(&checkpoint, &Device::Cpu).unwrap_err();
+    let error = Detector::new(&checkpoint, device()).unwrap_err();
     assert!(error.to_string().contains(name), "{error}");
 }
 
@@ -87,7 +88,7 @@ fn overflow_is_an_error_and_no_panic() {
                 *value = f32::MAX.copysign(*value);
             }
         });
-        let detector = Detector::new(&checkpoint, &Device::Cpu).unwrap();
+        let detector = Detector::new(&checkpoint, device()).unwrap();
         let error = detector.detect(&input(&image)).err();
         assert!(
             matches!(error, Some(ModelError::Nan { .. })),
@@ -105,7 +106,7 @@ fn input_that_is_not_finite_is_refused() {
         let mut values = good.f32().to_vec();
         values[5] = value;
         let batch = InputBatch {
-            images: Tensor::from_vec(values, good.shape.as_slice(), &Device::Cpu).unwrap(),
+            images: Tensor::from_vec(values, good.shape.as_slice(), device()).unwrap(),
             transforms: vec![image.transform()],
         };
         let error = detector.detect(&batch).unwrap_err();

@@ -1,12 +1,12 @@
 //! The same weights from every format that a model folder holds: bit-identical outputs.
 
-use candle_core::Device;
 use maskscope::config::{Dialect, DialectChoice};
 use maskscope::model::{Detector, InputBatch};
 use maskscope::structures::Detection;
 use maskscope::weights::{self, LoadOptions};
 
 use super::case::{DIALECTS, ImageCase, ModelCase, flat, variant};
+use crate::support::device::device;
 
 const FILES: [&str; 3] = ["weights.safetensors", "model.pth", "model.ckpt"];
 
@@ -44,7 +44,7 @@ fn golden_formats_give_identical_outputs() {
                 let loaded = weights::load(&file, Some(&case.config), &options)
                     .unwrap_or_else(|e| panic!("{}: {e}", file.display()));
                 assert_eq!(loaded.dialect, dialect);
-                let detector = Detector::new(&loaded, &Device::Cpu).unwrap();
+                let detector = Detector::new(&loaded, device()).unwrap();
                 let what = format!("{} {}", file.display(), variant(dialect));
                 assert!(
                     outputs(&detector, image) == reference,

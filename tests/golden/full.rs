@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use maskscope::config::{Config, Dialect};
 use maskscope::model::box_head::DetectedBox;
 use maskscope::model::pooler::ImageRoi;
@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::case::{self, DIALECTS, MAPS, MASK_PIXELS, Tolerances, flat, variant};
 use super::matching::{Matched, Scored, matches};
 use crate::support::compare::Deviation;
+use crate::support::device::device;
 use crate::support::fixtures::{self, Tensors};
 
 const FULL: Tolerances = Tolerances {
@@ -300,7 +301,7 @@ impl Heads<'_> {
         let pooler = &self.detector.mask_pooler;
         let features = pooler.pool(self.pyramid, &rois(&boxes)).unwrap();
         let labels = found.iter().map(|found| found.label);
-        let labels = label_tensor(labels, &Device::Cpu).unwrap();
+        let labels = label_tensor(labels, device()).unwrap();
         let logits = self.detector.mask_head.forward(&features, &labels).unwrap();
         let logits = logits.flatten_from(1).unwrap().to_vec2::<f32>().unwrap();
         for ((_, index), logits) in first.into_iter().zip(logits) {
@@ -348,10 +349,10 @@ fn golden_full_size_model() {
         notes: Vec::new(),
     };
     let input = formula_input(size.height, size.width);
-    let images = Tensor::from_vec(input, (1, 3, size.height, size.width), &Device::Cpu).unwrap();
+    let images = Tensor::from_vec(input, (1, 3, size.height, size.width), device()).unwrap();
     check_map("full input", &images, &golden.info["input"]);
     let detector = timed("building the detector", || {
-        Detector::new(&checkpoint, &Device::Cpu).unwrap()
+        Detector::new(&checkpoint, device()).unwrap()
     });
     let stages = timed("backbone", || detector.backbone.forward(&images).unwrap());
     let pyramid = timed("pyramid", || detector.fpn.forward(&stages).unwrap());
@@ -362,7 +363,7 @@ fn golden_full_size_model() {
         checkpoint.dialect = dialect;
         let heads = Heads {
             golden: &golden,
-            detector: Detector::new(&checkpoint, &Device::Cpu).unwrap(),
+            detector: Detector::new(&checkpoint, device()).unwrap(),
             config: &config,
             pyramid: &pyramid,
             dialect,

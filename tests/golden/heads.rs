@@ -1,6 +1,6 @@
 //! The heads, each from the stored boxes that it starts with.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use maskscope::config::Dialect;
 use maskscope::model::box_head::{BoxOutputs, DetectedBox};
 use maskscope::model::pooler::ImageRoi;
@@ -11,6 +11,7 @@ use maskscope::structures::BoxXyxy;
 use super::case::{DIALECTS, ImageCase, TINY, each_image, flat, variant};
 use super::matching::{Scored, matches};
 use crate::support::compare::Deviation;
+use crate::support::device::device;
 
 fn pyramid(detector: &Detector, image: &ImageCase) -> Vec<Tensor> {
     let stages = detector.backbone.forward(&image.candle("input")).unwrap();
@@ -101,7 +102,7 @@ fn golden_mask_heads() {
             let pyramid = pyramid(detector, image);
             let features = detector.mask_pooler.pool(&pyramid, &rois(&boxes)).unwrap();
             let labels = found.iter().map(|found| found.label);
-            let labels = label_tensor(labels, &Device::Cpu).unwrap();
+            let labels = label_tensor(labels, device()).unwrap();
             let logits = detector.mask_head.forward(&features, &labels).unwrap();
             let what = |part: &str| format!("{} {} {part}", image.name, variant(dialect));
             let want = image.floats(dialect, "mask_logits");

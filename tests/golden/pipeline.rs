@@ -1,6 +1,6 @@
 //! From the input tensor, and from the picture itself, to detections in the picture's frame.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use maskscope::config::{Config, Dialect};
 use maskscope::data::{PreparedImage, RgbImage, prepare};
 use maskscope::model::{Detector, InputBatch};
@@ -11,6 +11,7 @@ use super::case::{
 };
 use super::matching::{Matched, Scored, matches};
 use crate::support::compare::Deviation;
+use crate::support::device::device;
 
 fn detect(
     detector: &Detector,
@@ -168,7 +169,7 @@ fn golden_detections_from_picture() {
             Deviation::of(&what, &prepared.planes, input.f32())
                 .relative_within(&format!("{what} input"), 1e-6);
             let images =
-                Tensor::from_vec(prepared.planes, input.shape.as_slice(), &Device::Cpu).unwrap();
+                Tensor::from_vec(prepared.planes, input.shape.as_slice(), device()).unwrap();
             let found = detect(detector, images, vec![prepared.transform]);
             check(&what, &found[0], &Reference::stored(image, dialect));
         });

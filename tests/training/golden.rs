@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use maskscope::config::{Config, Dialect};
 use maskscope::model::{Detector, ParameterSet};
 use maskscope::structures::{BoxXyxy, GroundTruth, MaskGrid, Size};
@@ -15,6 +15,7 @@ use maskscope::weights::Weights;
 use serde_json::Value;
 
 use crate::support::compare::Deviation;
+use crate::support::device::device;
 use crate::support::fixtures::{self, Tensors};
 
 /// Relative, of a loss.
@@ -73,7 +74,7 @@ impl Case {
             (name, (tensor.shape, values))
         });
         let weights = Weights::from_memory(&model.1, weights.collect());
-        let set = ParameterSet::new(&config, &weights, &Device::Cpu).unwrap();
+        let set = ParameterSet::new(&config, &weights, device()).unwrap();
         Self {
             name: format!("{name}/{step}"),
             info: fixtures::json(&folder.join(format!("{step}.json"))),
@@ -154,7 +155,7 @@ impl Case {
             }
         });
         let values: Vec<f32> = nudged.collect();
-        Tensor::from_vec(values, images.shape.as_slice(), &Device::Cpu).unwrap()
+        Tensor::from_vec(values, images.shape.as_slice(), device()).unwrap()
     }
 
     fn losses(&self, attempt: u32) -> Losses {

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Result, Tensor, Var};
+use candle_core::{DType, Result, Tensor, Var};
 use maskscope::ops::conv2d::{Activation, Conv2d, Deconv2x2, Linear};
 use maskscope::ops::roi_align::{RoiAlign, roi_align};
 use maskscope::ops::{
     BatchNorm, MaxPool2d, add_relu, add_upsampled, batch_statistics, losses, max_pool2d,
 };
+
+use crate::support::device::device;
 
 /// Differences of f32 outputs: of the largest gradient along a direction.
 const TOLERANCE: f64 = 2e-3;
@@ -27,7 +29,7 @@ impl Numbers {
 
     fn tensor(&mut self, shape: &[usize]) -> Tensor {
         let values: Vec<f32> = (0..shape.iter().product()).map(|_| self.next()).collect();
-        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+        Tensor::from_vec(values, shape, device()).unwrap()
     }
 
     /// A permutation of evenly spaced values: no two are closer than the step of the differences.
@@ -40,14 +42,15 @@ impl Numbers {
             self.next();
             values.swap(at, (self.0 >> 33) as usize % (at + 1));
         }
-        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+        Tensor::from_vec(values, shape, device()).unwrap()
     }
 }
 
 /// Σ weights·output in f64.
 fn weighted(output: &Tensor, weights: &Tensor) -> f64 {
     let wide = |t: &Tensor| t.to_dtype(DType::F64).unwrap();
-    let sum = (wide(output) * wide(weights)).unwrap().sum_all().unwrap();
+    let products = (wide(output) * wide(weights)).unwrap();
+    let sum = products.flatten_all().unwrap().sum_all().unwrap();
     sum.to_scalar().unwrap()
 }
 
@@ -63,6 +66,8 @@ fn check(what: &str, inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>)
     let output = f(&tensors).unwrap();
     let r = numbers.tensor(output.dims());
     let gradients = (&output * &r)
+        .unwrap()
+        .flatten_all() // candle's CUDA adds up no scalar
         .unwrap()
         .sum_all()
         .unwrap()
@@ -89,7 +94,7 @@ fn check(what: &str, inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>)
                 numbers.next();
                 let mut values = vec![0f32; len];
                 values[(numbers.0 >> 33) as usize % len] = 1.0;
-                Tensor::from_vec(values, var.dims(), &Device::Cpu).unwrap()
+                Tensor::from_vec(values, var.dims(), device()).unwrap()
             };
             let norm = if trial < 4 {
                 (len as f64 / 3.0).sqrt()
@@ -155,8 +160,8 @@ fn relu_of_a_layer_and_of_a_sum() {
     let mut numbers = Numbers(3);
     // One input channel and weight 1: the output is the input, whose values are apart from 0.
     let x = numbers.apart(&[1, 1, 8, 9]);
-    let one = Tensor::ones((1, 1, 1, 1), DType::F32, &Device::Cpu).unwrap();
-    let zero = Tensor::zeros(1, DType::F32, &Device::Cpu).unwrap();
+    let one = Tensor::ones((1, 1, 1, 1), DType::F32, device()).unwrap();
+    let zero = Tensor::zeros(1, DType::F32, device()).unwrap();
     check("relu", std::slice::from_ref(&x), |t| {
         let vars = |t: &Tensor| Var::from_tensor(t).map(|v| v.as_tensor().clone());
         Conv2d::new(vars(&one)?, vars(&zero)?, 1, 0, Activation::Relu)?.forward(&t[0])
@@ -203,7 +208,7 @@ fn roi_align_of_every_kind_of_box() {
         [0.0, 8.0, 8.0, 8.0, 8.0],
         [1.0, 0.0, 0.0, 48.0, 36.0],
     ];
-    let rois = Tensor::new(&rois, &Device::Cpu).unwrap();
+    let rois = Tensor::new(&rois, device()).unwrap();
     for (size, sampling_ratio) in [(7, 0), (3, 2)] {
         let align = RoiAlign {
             out_height: size,
@@ -246,7 +251,7 @@ fn losses_of_samples() {
     check("squares", std::slice::from_ref(&logits), |t| {
         losses::squared_sum(&t[0], &targets)
     });
-    let labels = Tensor::new(&[0u32, 5, 3, 2, 2, 1, 4, 0, 5], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[0u32, 5, 3, 2, 2, 1, 4, 0, 5], device()).unwrap();
     check("cross entropy", &[logits], |t| {
         losses::cross_entropy_sum(&t[0], &labels)
     });

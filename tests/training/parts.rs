@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use maskscope::config::{Assigner, Config, Dialect, LrType, OptType, Sampler, preset};
 use maskscope::model::{Detector, ParameterSet};
 use maskscope::ops::losses;
@@ -14,6 +14,7 @@ use maskscope::train::{
 use serde_json::Value;
 
 use crate::support::compare::Deviation;
+use crate::support::device::device;
 use crate::support::fixtures::{self, Tensors};
 
 fn cases(op: &str) -> (Vec<Value>, Tensors) {
@@ -40,7 +41,7 @@ fn anchors_are_drawn_from_the_own_padded_size() {
     let mut config = preset("tiny").unwrap();
     config.train_cfg.rpn.sampler.num = 64;
     let weights = initial_weights(&config, 1);
-    let set = ParameterSet::new(&config, &weights, &Device::Cpu).unwrap();
+    let set = ParameterSet::new(&config, &weights, device()).unwrap();
     let detector = Detector::trainable(&set, &config, Dialect::Mmdet).unwrap();
     let own = Size::new(128, 64);
     let maps = |canvas: Size| -> Vec<Size> {
@@ -282,7 +283,7 @@ fn golden_sgd() {
     for case in cases {
         let name = case["name"].as_str().unwrap();
         let start = tensors.get(&format!("{name}.start"));
-        let var = Var::from_vec(start.f32().to_vec(), start.shape.as_slice(), &Device::Cpu);
+        let var = Var::from_vec(start.f32().to_vec(), start.shape.as_slice(), device());
         let var = var.unwrap();
         let config = Config {
             momentum: case["momentum"].as_f64().unwrap(),
@@ -295,7 +296,7 @@ fn golden_sgd() {
             let gradient = tensors.get(&format!("{name}.grad{step}"));
             // Scaled up and down again: a power of two changes nothing.
             let values: Vec<f32> = gradient.f32().iter().map(|g| g * 256.0).collect();
-            let gradient = Tensor::from_vec(values, var.dims(), &Device::Cpu).unwrap();
+            let gradient = Tensor::from_vec(values, var.dims(), device()).unwrap();
             let update = Update {
                 rate: rate.as_f64().unwrap(),
                 factor: 1.0 / 256.0,
@@ -313,7 +314,7 @@ fn golden_sgd() {
 #[test]
 fn adam_is_pytorchs() {
     // The rule of torch.optim.Adam (decay added to the gradient), written out in f64.
-    let var = Var::from_vec(vec![1.0f32, -2.0], 2, &Device::Cpu).unwrap();
+    let var = Var::from_vec(vec![1.0f32, -2.0], 2, device()).unwrap();
     let config = Config {
         opt_type: OptType::Adam,
         weight_decay: 0.01,
@@ -326,7 +327,7 @@ fn adam_is_pytorchs() {
     };
     let mut expected = [(1.0f64, 0.0f64, 0.0f64), (-2.0, 0.0, 0.0)];
     for (step, gradient) in [[0.5f32, -1.0], [0.25, 3.0]].into_iter().enumerate() {
-        let tensor = Tensor::new(&gradient, &Device::Cpu).unwrap();
+        let tensor = Tensor::new(&gradient, device()).unwrap();
         let gradients = BTreeMap::from([("p".to_owned(), tensor)]);
         optimizer.step([("p", &var)], &gradients, update).unwrap();
         for ((p, mean, square), gradient) in expected.iter_mut().zip(gradient) {
@@ -349,14 +350,14 @@ fn adam_is_pytorchs() {
 
 #[test]
 fn clipping_bounds_the_whole_gradient() {
-    let vars = [1, 2].map(|len| Var::zeros(len, DType::F32, &Device::Cpu).unwrap());
+    let vars = [1, 2].map(|len| Var::zeros(len, DType::F32, device()).unwrap());
     let config = Config {
         momentum: 0.0,
         weight_decay: 0.0,
         grad_clip: 1.0,
         ..Config::default()
     };
-    let gradient = |values: &[f32]| Tensor::new(values, &Device::Cpu).unwrap();
+    let gradient = |values: &[f32]| Tensor::new(values, device()).unwrap();
     let gradients = BTreeMap::from([
         ("a".to_owned(), gradient(&[6.0])),
         ("b".to_owned(), gradient(&[0.0, 8.0])),
@@ -398,7 +399,7 @@ fn golden_losses() {
     };
     let tensor = |case: &str, part: &str| {
         let found = tensors.get(&format!("{case}.{part}"));
-        Tensor::from_slice(found.f32(), found.shape.as_slice(), &Device::Cpu).unwrap()
+        Tensor::from_slice(found.f32(), found.shape.as_slice(), device()).unwrap()
     };
     let var = |case: &str| Var::from_tensor(&tensor(case, "pred")).unwrap();
     // Sum over the sampled anchors by a constant: semantics.md 4.4.
@@ -407,7 +408,7 @@ fn golden_losses() {
     check("rpn_cls_extreme", &(sum / 8.0).unwrap(), &p);
     let p = var("mask_mmdet");
     let labels = tensors.get("mask_mmdet.label").i64().to_vec();
-    let rows = Tensor::from_vec(labels, (9, 1, 1, 1), &Device::Cpu).unwrap();
+    let rows = Tensor::from_vec(labels, (9, 1, 1, 1), device()).unwrap();
     let own = p
         .gather(
             &rows
@@ -432,7 +433,7 @@ fn golden_losses() {
         .map(|(row, _)| row as u32)
         .collect();
     let count = counted.len() as f64;
-    let rows = Tensor::new(counted, &Device::Cpu).unwrap();
+    let rows = Tensor::new(counted, device()).unwrap();
     let own = |t: &Tensor| t.index_select(&rows, 0).unwrap();
     let sum = losses::squared_sum(&own(p.as_tensor()), &own(&target)).unwrap();
     check("mask_iou_mmdet", &(sum * (0.5 / count)).unwrap(), &p);

@@ -53,6 +53,7 @@ fn two_ranks_are_one_process_that_gathers_their_micro_batches() {
         "lr_steps=[]",
         "flip_ratio=0.5",
         "backbone.norm_eval=True",
+        "precision=f32", // of ranks on cards
     ];
     let alone = [common.as_slice(), &["accumulate_step=2"]].concat();
     let one = folder(&train(&home, 1, "one", &alone));

@@ -104,6 +104,12 @@ pub fn features() -> Vec<&'static str> {
     if candle_core::utils::cuda_is_available() {
         features.push("cuda");
     }
+    if cfg!(feature = "mpi") {
+        features.push("mpi");
+    }
+    if cfg!(feature = "nccl") {
+        features.push("nccl");
+    }
     features
 }
 

@@ -175,6 +175,18 @@ pub enum TrainJobError {
         /// The batch's files.
         images: String,
     },
+    /// A step did not fit into the memory of its device.
+    #[error(
+        "epoch {epoch}, step {step}: the device has no memory for this step: go on from the last checkpoint (--resume) with a \
+         smaller batch_size and accumulate_step as much larger, or begin anew with smaller images (img_width, img_height) \
+         or --set precision=f16"
+    )]
+    NoMemory {
+        /// 1-based.
+        epoch: usize,
+        /// 1-based within the epoch.
+        step: usize,
+    },
     /// A step failed.
     #[error("epoch {epoch}, step {step}: {source}")]
     Step {

@@ -40,6 +40,9 @@ mod transform;
 mod weights;
 mod winograd;
 
+#[cfg(feature = "cuda")]
+pub(crate) use shape::ConvShape;
+
 /// What follows the sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {

@@ -4,7 +4,7 @@ use candle_core::{Result, bail};
 
 /// Axes: N images, I and O channels, H and W.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ConvShape {
+pub(crate) struct ConvShape {
     /// Images.
     pub n: usize,
     /// Input channels.
@@ -34,7 +34,7 @@ impl ConvShape {
     ///
     /// # Errors
     /// Ranks or channels that do not fit, a kernel larger than the padded input, a stride of 0.
-    pub(super) fn new(
+    pub(crate) fn new(
         x: &[usize],
         weight: &[usize],
         stride: usize,

@@ -14,6 +14,7 @@ use half::{bf16, f16};
 
 use super::cudnn::{self, Candidate, Filter, Handle, Tensor4, Window, candidates};
 use super::{address, dtype};
+use crate::ops::conv2d::ConvShape;
 use crate::structures::Precision;
 
 /// A convolution on a CUDA device; arrays are float32, float16 or bfloat16, all of one type.
@@ -80,20 +81,14 @@ pub(crate) struct ConvWeights<'a> {
 
 impl OnCuda {
     fn shapes(&self, x: &[usize], weight: &[usize]) -> Result<Shapes> {
-        let (&[n, i, h, w], &[o, inputs, kh, kw]) = (x, weight) else {
-            bail!("conv2d: input {x:?} and weight {weight:?} must have four axes");
-        };
-        let reach = |length: usize, kernel: usize| (length + 2 * self.padding).checked_sub(kernel);
-        let (Some(height), Some(width)) = (reach(h, kh), reach(w, kw)) else {
-            bail!("conv2d: the window {kh}×{kw} does not fit {h}×{w}");
-        };
-        if i != inputs || self.stride == 0 || n * i * o == 0 {
-            bail!("conv2d: input {x:?} does not fit weight {weight:?}");
+        let s = ConvShape::new(x, weight, self.stride, self.padding)?;
+        if s.n * s.i * s.o == 0 {
+            bail!("conv2d: cuDNN convolves no empty arrays, got {x:?} and {weight:?}");
         }
         Ok(Shapes {
-            x: [n, i, h, w],
-            weight: [o, i, kh, kw],
-            y: [n, o, height / self.stride + 1, width / self.stride + 1],
+            x: [s.n, s.i, s.h, s.w],
+            weight: [s.o, s.i, s.kh, s.kw],
+            y: [s.n, s.o, s.oh, s.ow],
         })
     }
 
@@ -105,6 +100,10 @@ impl OnCuda {
         residual: Option<Stored<'_>>,
     ) -> Result<(CudaStorage, Shape)> {
         let shapes = self.shapes(x.1.dims(), weights.weight.1.dims())?;
+        if weights.bias.1.dims() != [shapes.y[1]] {
+            let (weight, bias) = (shapes.weight, weights.bias.1.dims());
+            bail!("conv2d: weight {weight:?} and bias {bias:?} do not fit");
+        }
         if let Some((_, layout)) = residual
             && layout.dims() != shapes.y
         {

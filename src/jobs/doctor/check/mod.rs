@@ -4,6 +4,7 @@
 mod model;
 mod roi_align;
 mod timing;
+mod training;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,7 @@ use crate::jobs::{JobError, device};
 use crate::structures::Precision;
 use crate::weights::{Weights, WeightsError, load_tensors_of_bytes};
 
-pub use timing::TrainingStep;
+pub use training::TrainingStep;
 
 /// What to check.
 #[derive(Clone, Debug, Default)]
@@ -152,6 +153,7 @@ impl Checks<'_> {
         }
         if !device.is_cpu() {
             self.rounded(name, device)?;
+            self.trained(name, device)?;
         }
         if request.no_timings {
             return Ok(());
@@ -207,7 +209,7 @@ impl Checks<'_> {
         Ok(())
     }
 
-    /// Precisions that give up digits: how many, without a limit to hold.
+    /// Precisions that give up digits: how many of a pyramid's.
     fn rounded(&mut self, name: &str, device: &Device) -> Result<(), JobError> {
         for precision in [
             Precision::TensorFloat32,
@@ -215,18 +217,34 @@ impl Checks<'_> {
             Precision::Bfloat16,
         ] {
             let what = format!("pyramid in {precision}");
+            self.compared(name, &what, model::rounding(precision), || {
+                model::pyramid_deviation(device, precision)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A training step in every precision beside the processor's in float32.
+    fn trained(&mut self, name: &str, device: &Device) -> Result<(), JobError> {
+        for precision in [
+            Precision::Float32,
+            Precision::TensorFloat32,
+            Precision::Float16,
+            Precision::Bfloat16,
+        ] {
+            let what = format!("training step in {precision}");
             self.begin(name, &what)?;
-            match model::pyramid_deviation(device, precision) {
-                Ok(deviation) => self.rows.push(Row {
-                    device: name.to_owned(),
-                    what,
-                    passed: deviation.is_finite(),
-                    deviation: Some(deviation),
-                    tolerance: None,
-                    seconds: None,
-                    note: "rounded on purpose".into(),
-                }),
-                Err(error) => self.failed(name, &what, error.to_string()),
+            let found = match training::deviations(device, precision) {
+                Ok(found) => found,
+                Err(error) => {
+                    self.failed(name, &what, error.to_string());
+                    continue;
+                }
+            };
+            let parts = ["losses", "gradients"].into_iter().zip(found);
+            for ((part, deviation), tolerance) in parts.zip(training::tolerances(precision)) {
+                let what = format!("{what}: {part}");
+                self.compared(name, &what, tolerance, || Ok(deviation))?;
             }
         }
         Ok(())

@@ -20,6 +20,15 @@ const MAPS: f64 = 1e-4;
 const SCORES: f64 = 3e-5;
 /// Corners, in pixels.
 const BOXES: f64 = 0.01;
+/// What a precision may change in a pyramid by rounding, of the largest value: a few steps of its numbers.
+pub(super) fn rounding(precision: Precision) -> f64 {
+    match precision {
+        Precision::Float32 => MAPS,
+        Precision::TensorFloat32 | Precision::Float16 => 5e-3,
+        Precision::Bfloat16 => 4e-2,
+    }
+}
+
 /// Boxes that are that near are the same detection.
 const SAME: f32 = 0.5;
 

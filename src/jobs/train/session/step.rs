@@ -12,6 +12,7 @@ use super::super::records::{LossValues, MetricsLine, StepRecord};
 use super::super::saved::Mean;
 use super::super::{TrainEvent, TrainJobError};
 use super::Session;
+use crate::jobs::batches::is_out_of_memory;
 use crate::jobs::model::stack;
 use crate::jobs::{JobError, resident_memory};
 use crate::model::{Detector, ModelError};
@@ -229,9 +230,13 @@ impl Session<'_> {
     }
 
     fn failed(&self, source: TrainError) -> TrainJobError {
+        let (epoch, step) = (self.progress.epoch, self.progress.step);
+        if is_out_of_memory(&source) {
+            return TrainJobError::NoMemory { epoch, step };
+        }
         TrainJobError::Step {
-            epoch: self.progress.epoch,
-            step: self.progress.step,
+            epoch,
+            step,
             source,
         }
     }

@@ -1,0 +1,476 @@
+// The functions of CUDA's driver that candle and cudarc call, on the processor. Everything is done when a call returns. Stricter
+// than a card: memory begins as NaNs, ends at a page that nobody may touch, and is gone when it is freed; an argument that is an
+// address must lie in memory of the card that runs.
+#include "card.hpp"
+#include "memory.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <sys/mman.h>
+#include <unordered_map>
+#include <vector>
+
+// Leaves the registers that a call keeps on the stack, goes over to the other stack and takes them up there.
+extern "C" void card_switch(void** from, void* to);
+asm(R"(
+.text
+.hidden card_switch
+.globl card_switch
+card_switch:
+    pushq %rbp
+    pushq %rbx
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbx
+    popq %rbp
+    ret
+)");
+
+namespace card {
+
+Index thread_of_block, block_of_grid, threads, blocks;
+
+namespace {
+
+enum Status { OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_DEVICE = 101, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700 };
+
+enum class Waits { No, ForWarp, ForBlock };
+
+struct Fiber {
+    static constexpr std::size_t BYTES = 64 * 1024;
+    std::unique_ptr<char[]> stack{new char[BYTES]};
+    void* at = nullptr; // its stack's end while it does not run
+    Waits waits = Waits::No;
+    bool done = false;
+    unsigned shuffles = 0;
+    alignas(16) unsigned char left[2][16];
+
+    void begin(void (*entry)()) {
+        constexpr std::size_t REGISTERS = 6;
+        auto top = reinterpret_cast<std::uintptr_t>(stack.get() + BYTES) / 16 * 16;
+        auto* const words = reinterpret_cast<std::uintptr_t*>(top) - 2 - REGISTERS;
+        std::fill(words, words + REGISTERS, 0);
+        words[REGISTERS] = reinterpret_cast<std::uintptr_t>(entry);
+        at = words;
+        waits = Waits::No;
+        done = false;
+        shuffles = 0;
+    }
+};
+
+std::vector<Fiber> fibers;
+void* scheduler;
+unsigned current;
+bool in_fibers;
+const Kernel* running;
+void** arguments_of_running;
+
+void place(unsigned flat) {
+    current = flat;
+    thread_of_block = {flat % threads.x, flat / threads.x % threads.y, flat / threads.x / threads.y};
+}
+
+[[noreturn]] void die(const char* why) {
+    std::fprintf(stderr, "emulated card: %s: %s\n", running ? running->name : "?", why);
+    std::abort();
+}
+
+bool barrier_seen;
+
+void wait(Waits how) {
+    if (!in_fibers) {
+        die("a barrier in a block after one without any");
+    }
+    barrier_seen = true;
+    const unsigned self = current;
+    fibers[self].waits = how;
+    card_switch(&fibers[self].at, scheduler);
+    place(self);
+}
+
+void run_fiber() {
+    running->call(arguments_of_running);
+    fibers[current].done = true;
+    card_switch(&fibers[current].at, scheduler);
+    std::abort(); // nobody goes on with what is done
+}
+
+// Lets go on what waits and has no one left to wait for.
+bool release(unsigned count) {
+    bool any = false;
+    bool whole_block = true;
+    for (unsigned first = 0; first < count; first += 32) {
+        const unsigned end = std::min(first + 32, count);
+        bool whole_warp = true;
+        for (unsigned i = first; i < end; ++i) {
+            whole_block = whole_block && (fibers[i].done || fibers[i].waits == Waits::ForBlock);
+            whole_warp = whole_warp && (fibers[i].done || fibers[i].waits == Waits::ForWarp);
+        }
+        for (unsigned i = first; whole_warp && i < end; ++i) {
+            any = any || !fibers[i].done;
+            fibers[i].waits = Waits::No;
+        }
+    }
+    for (unsigned i = 0; whole_block && i < count; ++i) {
+        any = any || !fibers[i].done;
+        fibers[i].waits = Waits::No;
+    }
+    return any;
+}
+
+void run_block_in_fibers(unsigned count) {
+    in_fibers = true;
+    if (fibers.size() < count) {
+        fibers.resize(count);
+    }
+    for (unsigned i = 0; i < count; ++i) {
+        fibers[i].begin(run_fiber);
+    }
+    do {
+        for (unsigned i = 0; i < count; ++i) {
+            if (!fibers[i].done && fibers[i].waits == Waits::No) {
+                place(i);
+                card_switch(&scheduler, fibers[i].at);
+            }
+        }
+    } while (release(count));
+    for (unsigned i = 0; i < count; ++i) {
+        if (!fibers[i].done) {
+            die("threads wait at barriers that the others do not reach");
+        }
+    }
+    in_fibers = false;
+}
+
+void run_block(unsigned count) {
+    for (unsigned i = 0; i < count; ++i) {
+        place(i);
+        running->call(arguments_of_running);
+    }
+}
+
+std::map<std::string, Kernel>& kernels() {
+    static std::map<std::string, Kernel> all;
+    return all;
+}
+
+// ---- memory
+
+struct Block {
+    std::size_t bytes, mapped;
+    unsigned char* start; // of the mapping
+    int device;
+};
+
+constexpr std::size_t PAGE = 4096;
+std::mutex memory_lock;
+std::map<std::uintptr_t, Block> memory;
+std::map<int, std::size_t> in_use;
+thread_local int device = 0;
+
+std::size_t limit() {
+    static const char* given = std::getenv("EMULATED_CARD_MIB");
+    return (given ? std::strtoull(given, nullptr, 10) : 16384) << 20;
+}
+
+Status allocate(std::uint64_t* address, std::size_t bytes) {
+    const std::lock_guard<std::mutex> guard(memory_lock);
+    if (bytes == 0) {
+        return INVALID_VALUE;
+    }
+    if (in_use[device] + bytes > limit()) {
+        return OUT_OF_MEMORY;
+    }
+    const std::size_t used = (bytes + 15) / 16 * 16;
+    const std::size_t mapped = (used + PAGE - 1) / PAGE * PAGE;
+    void* start = mmap(nullptr, mapped + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (start == MAP_FAILED) {
+        return OUT_OF_MEMORY;
+    }
+    auto* const first = static_cast<unsigned char*>(start);
+    mprotect(first + mapped, PAGE, PROT_NONE);
+    unsigned char* const at = first + mapped - used;
+    std::memset(at, 0xFF, used);
+    memory[reinterpret_cast<std::uintptr_t>(at)] = {bytes, mapped + PAGE, first, device};
+    in_use[device] += bytes;
+    *address = reinterpret_cast<std::uint64_t>(at);
+    return OK;
+}
+
+Status release(std::uint64_t address) {
+    const std::lock_guard<std::mutex> guard(memory_lock);
+    const auto found = memory.find(address);
+    if (found == memory.end()) {
+        return address == 0 ? OK : INVALID_VALUE;
+    }
+    const Block block = found->second;
+    for (std::size_t i = block.bytes; i % 16 != 0; ++i) {
+        if (reinterpret_cast<unsigned char*>(address)[i] != 0xFF) {
+            std::fprintf(stderr, "emulated card: something wrote behind %zu bytes\n", block.bytes);
+            std::abort();
+        }
+    }
+    munmap(block.start, block.mapped);
+    in_use[block.device] -= block.bytes;
+    memory.erase(found);
+    return OK;
+}
+
+std::size_t behind(std::uint64_t address, bool on_this_card) {
+    const std::lock_guard<std::mutex> guard(memory_lock);
+    auto after = memory.upper_bound(address);
+    if (after == memory.begin()) {
+        return 0;
+    }
+    const auto& [start, block] = *--after;
+    // One past the end is the address of nothing, which an empty part of a tensor has.
+    if (address > start + block.bytes || (on_this_card && block.device != device)) {
+        return 0;
+    }
+    return start + block.bytes - address;
+}
+
+bool known(std::uint64_t address) {
+    const std::lock_guard<std::mutex> guard(memory_lock);
+    auto after = memory.upper_bound(address);
+    if (after == memory.begin()) {
+        return false;
+    }
+    const auto& [start, block] = *--after;
+    return address <= start + block.bytes && block.device == device;
+}
+
+struct Module {
+    std::vector<std::string> entries;
+};
+
+// Which kernels were seen to need no barriers.
+std::unordered_map<const Kernel*, bool> direct;
+
+} // namespace
+
+bool holds(const void* address, std::size_t bytes) {
+    return bytes == 0 || behind(reinterpret_cast<std::uint64_t>(address), true) >= bytes;
+}
+
+int current_device() { return device; }
+
+void add(const Kernel& kernel) {
+    if (!kernels().emplace(kernel.name, kernel).second) {
+        std::fprintf(stderr, "emulated card: two kernels are called %s\n", kernel.name);
+        std::abort();
+    }
+}
+
+void block_barrier() { wait(Waits::ForBlock); }
+void warp_barrier() { wait(Waits::ForWarp); }
+unsigned lane() { return current % 32; }
+void begin_shuffle() { fibers[current].shuffles += 1; }
+// By turns one of two places: who is at the next shuffle leaves alone what is still read of this one.
+void* exchange(unsigned lane) { return fibers[current / 32 * 32 + lane].left[fibers[current].shuffles % 2]; }
+
+} // namespace card
+
+using namespace card;
+
+extern "C" {
+
+int cuInit(unsigned) { return OK; }
+int cuDriverGetVersion(int* version) { *version = 13000; return OK; }
+int cuGetErrorString(int status, const char** text) {
+    static thread_local std::string words;
+    words = status == OUT_OF_MEMORY ? "out of memory" : status == NOT_FOUND ? "named symbol not found"
+        : status == INVALID_VALUE ? "invalid argument" : status == ILLEGAL_ADDRESS ? "an illegal memory access was encountered"
+        : "error " + std::to_string(status);
+    *text = words.c_str();
+    return OK;
+}
+int cuGetErrorName(int status, const char** text) { return cuGetErrorString(status, text); }
+
+static int cards() {
+    const char* given = std::getenv("EMULATED_CARDS");
+    return given ? std::atoi(given) : 1;
+}
+int cuDeviceGetCount(int* count) { *count = cards(); return OK; }
+int cuDeviceGet(int* device, int ordinal) {
+    *device = ordinal;
+    return ordinal >= 0 && ordinal < cards() ? OK : INVALID_DEVICE;
+}
+int cuDeviceGetName(char* name, int length, int) {
+    std::snprintf(name, static_cast<std::size_t>(length), "Emulated card");
+    return OK;
+}
+int cuDeviceTotalMem_v2(std::size_t* bytes, int) { *bytes = limit(); return OK; }
+int cuDeviceGetAttribute(int* value, int attribute, int) {
+    switch (attribute) {
+        case 1: *value = 1024; break;     // threads a block
+        case 8: *value = 48 << 10; break; // shared memory a block
+        case 10: *value = 32; break;      // threads a warp
+        case 16: *value = 2; break;       // multiprocessors
+        case 75: *value = 8; break;       // compute capability
+        case 76: *value = 0; break;
+        case 115: *value = 1; break;      // memory in the order of streams
+        default:
+            std::fprintf(stderr, "emulated card: attribute %d was asked for\n", attribute);
+            *value = 0;
+    }
+    return OK;
+}
+
+int cuDevicePrimaryCtxRetain(void** context, int ordinal) {
+    *context = reinterpret_cast<void*>(static_cast<std::uintptr_t>(ordinal) + 1);
+    return OK;
+}
+int cuDevicePrimaryCtxRelease_v2(int) { return OK; }
+int cuCtxDestroy_v2(void*) { return OK; }
+static thread_local void* context_of_thread;
+int cuCtxSetCurrent(void* context) {
+    context_of_thread = context;
+    device = static_cast<int>(reinterpret_cast<std::uintptr_t>(context)) - 1;
+    return OK;
+}
+int cuCtxGetCurrent(void** context) { *context = context_of_thread; return OK; }
+int cuCtxSynchronize() { return OK; }
+
+int cuStreamCreate(void** stream, unsigned) { static char many[1 << 16]; static int next; *stream = &many[next++ % sizeof many]; return OK; }
+int cuStreamDestroy_v2(void*) { return OK; }
+int cuStreamSynchronize(void*) { return OK; }
+int cuStreamWaitEvent(void*, void*, unsigned) { return OK; }
+int cuStreamIsCapturing(void*, int* status) { *status = 0; return OK; }
+int cuEventCreate(void** event, unsigned) { static char one; *event = &one; return OK; }
+int cuEventDestroy_v2(void*) { return OK; }
+int cuEventRecord(void*, void*) { return OK; }
+int cuEventSynchronize(void*) { return OK; }
+int cuEventQuery(void*) { return OK; }
+
+int cuMemAlloc_v2(std::uint64_t* address, std::size_t bytes) { return allocate(address, bytes); }
+int cuMemAllocAsync(std::uint64_t* address, std::size_t bytes, void*) { return allocate(address, bytes); }
+int cuMemFree_v2(std::uint64_t address) { return release(address); }
+int cuMemFreeAsync(std::uint64_t address, void*) { return release(address); }
+int cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
+    const std::lock_guard<std::mutex> guard(memory_lock);
+    *total = limit();
+    *free = limit() - in_use[device];
+    return OK;
+}
+int cuMemHostAlloc(void** address, std::size_t bytes, unsigned) {
+    *address = std::malloc(bytes);
+    return *address ? OK : OUT_OF_MEMORY;
+}
+int cuMemFreeHost(void* address) { std::free(address); return OK; }
+
+static int copied(bool fine, void* to, const void* from, std::size_t bytes) {
+    if (!fine) {
+        std::fprintf(stderr, "emulated card: a copy of %zu bytes leaves its memory\n", bytes);
+        return INVALID_VALUE;
+    }
+    std::memmove(to, from, bytes);
+    return OK;
+}
+static void* host(std::uint64_t address) { return reinterpret_cast<void*>(address); }
+int cuMemcpyHtoDAsync_v2(std::uint64_t to, const void* from, std::size_t bytes, void*) {
+    return copied(behind(to, true) >= bytes, host(to), from, bytes);
+}
+int cuMemcpyDtoHAsync_v2(void* to, std::uint64_t from, std::size_t bytes, void*) {
+    return copied(behind(from, true) >= bytes, to, host(from), bytes);
+}
+int cuMemcpyDtoDAsync_v2(std::uint64_t to, std::uint64_t from, std::size_t bytes, void*) {
+    return copied(behind(to, true) >= bytes && behind(from, true) >= bytes, host(to), host(from), bytes);
+}
+int cuMemcpyPeerAsync(std::uint64_t to, void*, std::uint64_t from, void*, std::size_t bytes, void*) {
+    return copied(behind(to, false) >= bytes && behind(from, false) >= bytes, host(to), host(from), bytes);
+}
+int cuMemsetD8Async(std::uint64_t to, unsigned char value, std::size_t bytes, void*) {
+    if (behind(to, true) < bytes) {
+        return INVALID_VALUE;
+    }
+    std::memset(host(to), value, bytes);
+    return OK;
+}
+
+// The text of a module tells which kernels it has.
+int cuModuleLoadData(void** module, const void* image) {
+    auto* const made = new Module;
+    const std::string text(static_cast<const char*>(image));
+    const std::string mark = ".entry ";
+    for (std::size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at)) {
+        at += mark.size();
+        made->entries.push_back(text.substr(at, text.find_first_of("( \n", at) - at));
+    }
+    *module = made;
+    return OK;
+}
+int cuModuleLoad(void**, const char*) { return NOT_FOUND; }
+int cuModuleUnload(void* module) { delete static_cast<Module*>(module); return OK; }
+int cuModuleGetFunction(void** function, void* module, const char* name) {
+    const auto& entries = static_cast<Module*>(module)->entries;
+    const auto found = kernels().find(name);
+    const bool there = std::find(entries.begin(), entries.end(), name) != entries.end();
+    if (!there || found == kernels().end()) {
+        std::fprintf(stderr, "emulated card: no kernel %s %s\n", name, there ? "was compiled for the processor" : "in its module");
+        return NOT_FOUND;
+    }
+    *function = &found->second;
+    return OK;
+}
+
+int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
+                   void*, void** arguments, void** extra) {
+    static std::mutex one_at_a_time;
+    const std::lock_guard<std::mutex> guard(one_at_a_time);
+    const std::uint64_t count = std::uint64_t(bx) * by * bz;
+    if (gx == 0 || gy == 0 || gz == 0 || count == 0 || count > 1024 || gy > 65535 || gz > 65535 || gx > 0x7FFFFFFF ||
+        shared > 48 << 10 || extra != nullptr) {
+        return INVALID_VALUE;
+    }
+    running = static_cast<Kernel*>(function);
+    for (unsigned i = 0; i < running->arguments; ++i) {
+        std::uint64_t address;
+        if ((running->pointers >> i & 1) == 0) {
+            continue;
+        }
+        std::memcpy(&address, arguments[i], sizeof address);
+        if (address != 0 && !known(address)) {
+            std::fprintf(stderr, "emulated card: %s: argument %u is no address of card %d\n", running->name, i, device);
+            return ILLEGAL_ADDRESS;
+        }
+    }
+    static const bool tells = std::getenv("EMULATED_CARD_TELLS") != nullptr;
+    if (tells) {
+        std::fprintf(stderr, "%s (%u,%u,%u) of (%u,%u,%u)\n", running->name, gx, gy, gz, bx, by, bz);
+    }
+    arguments_of_running = arguments;
+    threads = {bx, by, bz};
+    blocks = {gx, gy, gz};
+    for (unsigned z = 0; z < gz; ++z) {
+        for (unsigned y = 0; y < gy; ++y) {
+            for (unsigned x = 0; x < gx; ++x) {
+                block_of_grid = {x, y, z};
+                const auto known_kind = direct.find(running);
+                if (known_kind != direct.end() && known_kind->second) {
+                    run_block(static_cast<unsigned>(count));
+                    continue;
+                }
+                barrier_seen = false;
+                run_block_in_fibers(static_cast<unsigned>(count));
+                direct.emplace(running, !barrier_seen);
+            }
+        }
+    }
+    return OK;
+}
+
+} // extern "C"

@@ -1,0 +1,1 @@
+// `card.hpp` has it.
