@@ -14,7 +14,7 @@ use maskscope::data::{decode, decode_thumbnail, list_images};
 
 const ROUNDS: usize = 3;
 /// As the gallery has them.
-const THUMBNAIL: usize = 160;
+const THUMBNAIL: usize = 256;
 const MOST: usize = 150;
 
 /// The same files from memory: whole, and at the scale that the decoder offers above the thumbnail's size.

@@ -24,7 +24,7 @@ const MAX_ALLOC: u64 = MAX_PIXELS as u64 * 8 * 2;
 /// # Errors
 /// Missing, empty, truncated, too large, of no readable format: each names the file.
 pub fn decode(path: &Path, declared: Option<Size>) -> Result<RgbImage, ImageError> {
-    let (raw, orientation) = decode_raw(path)?;
+    let (raw, orientation) = decode_from(path, file(path)?)?;
     Ok(upright(raw, orientation, declared))
 }
 
@@ -84,9 +84,25 @@ pub(super) struct Header {
     pub orientation: Orientation,
 }
 
-/// Pixels as stored, and how to turn them upright.
-pub(super) fn decode_raw(path: &Path) -> Result<(RgbImage, Orientation), ImageError> {
-    decode_from(path, file(path)?)
+/// Pixels as stored, fewer of them where the format gives that for less: the longer side keeps `side` or more. With the
+/// header of the whole image.
+pub(super) fn decode_reduced(path: &Path, side: usize) -> Result<(RgbImage, Header), ImageError> {
+    reduced_from(path, file(path)?, side)
+}
+
+pub(super) fn reduced_from<R: BufRead + Seek>(
+    path: &Path,
+    reader: R,
+    side: usize,
+) -> Result<(RgbImage, Header), ImageError> {
+    match open(path, reader)? {
+        Source::Jpeg(reader) => jpeg::decode_reduced(path, reader, side),
+        other => {
+            let (image, orientation) = decode_source(path, other)?;
+            let size = image.size;
+            Ok((image, Header { size, orientation }))
+        }
+    }
 }
 
 fn file(path: &Path) -> Result<BufReader<File>, ImageError> {
@@ -98,7 +114,15 @@ fn decode_from<R: BufRead + Seek>(
     path: &Path,
     reader: R,
 ) -> Result<(RgbImage, Orientation), ImageError> {
-    match open(path, reader)? {
+    let source = open(path, reader)?;
+    decode_source(path, source)
+}
+
+fn decode_source<R: BufRead + Seek>(
+    path: &Path,
+    source: Source<R>,
+) -> Result<(RgbImage, Orientation), ImageError> {
+    match source {
         Source::Jpeg(reader) => jpeg::decode(path, reader),
         Source::Other(reader) => {
             let mut decoder = decoder(path, reader)?;

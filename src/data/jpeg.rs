@@ -10,9 +10,10 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
-use super::RgbImage;
 use super::decode::{Header, check_size};
 use super::error::ImageError;
+use super::{RgbImage, reduced};
+use crate::structures::Size;
 
 /// Sides are 16-bit numbers in a JPEG.
 const MAX_SIDE: usize = u16::MAX as usize;
@@ -33,6 +34,31 @@ pub(super) fn decode(
     path: &Path,
     reader: impl Read,
 ) -> Result<(RgbImage, Orientation), ImageError> {
+    decode_whole(path, &read(path, reader)?)
+}
+
+/// As `decode`, at a reduced scale where the longer side keeps `side` pixels or more; with the header of the whole image.
+pub(super) fn decode_reduced(
+    path: &Path,
+    reader: impl Read,
+    side: usize,
+) -> Result<(RgbImage, Header), ImageError> {
+    let bytes = read(path, reader)?;
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&bytes), options(false));
+    let header = header(path, &mut decoder)?;
+    let usual = matches!(decoder.info().map(|info| info.components), Some(1 | 3));
+    let reduced = (usual && is_long_enough(&bytes, header.size))
+        .then(|| reduced::decode(&bytes, header.size, side))
+        .flatten();
+    let image = match reduced {
+        Some(reduced) => reduced,
+        // Too small, of a rare kind, or damaged: then this one tells how.
+        None => decode_whole(path, &bytes)?.0,
+    };
+    Ok((image, header))
+}
+
+fn read(path: &Path, reader: impl Read) -> Result<Vec<u8>, ImageError> {
     let mut bytes = Vec::new();
     reader
         .take(MAX_FILE + 1)
@@ -47,13 +73,21 @@ pub(super) fn decode(
             what: what.into(),
         });
     }
+    Ok(bytes)
+}
+
+fn is_long_enough(bytes: &[u8], size: Size) -> bool {
+    bytes.len() >= size.pixels() / PIXELS_PER_BYTE
+}
+
+fn decode_whole(path: &Path, bytes: &[u8]) -> Result<(RgbImage, Orientation), ImageError> {
     // A strict decoder reports a scan that is cut off instead of filling it with grey; but it also refuses stray
     // bytes between header segments, which every other decoder skips.
-    match decode_bytes(path, &bytes, true) {
+    match decode_bytes(path, bytes, true) {
         Err(ImageError::Broken { reason, .. })
             if reason.contains("Extra bytes between headers") =>
         {
-            decode_bytes(path, &bytes, false)
+            decode_bytes(path, bytes, false)
         }
         result => result,
     }
@@ -66,7 +100,7 @@ fn decode_bytes(
 ) -> Result<(RgbImage, Orientation), ImageError> {
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options(strict));
     let Header { size, orientation } = header(path, &mut decoder)?;
-    if bytes.len() < size.pixels() / PIXELS_PER_BYTE {
+    if !is_long_enough(bytes, size) {
         let reason = format!("{} bytes cannot hold {size} pixels", bytes.len());
         return Err(ImageError::broken(path, reason));
     }

@@ -7,6 +7,7 @@ mod jpeg;
 mod orient;
 mod overlay;
 mod prepare;
+mod reduced;
 mod resize;
 mod sample;
 pub mod synth;
@@ -19,7 +20,7 @@ pub use overlay::{class_colour, draw_mask, write_png};
 pub use prepare::{normalise, padded_size, prepare, resized_size};
 pub use resize::{resize, resize_mask};
 pub use sample::{LabelledObject, TrainSample, train_sample};
-pub use thumbnail::decode_thumbnail;
+pub use thumbnail::{decode_thumbnail, decode_thumbnail_bytes};
 
 use crate::structures::{ImageTransform, Size};
 

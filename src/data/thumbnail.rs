@@ -1,8 +1,10 @@
 //! Small pictures for galleries: decoded, then averaged down.
 
+use std::io::Cursor;
+use std::ops::Range;
 use std::path::Path;
 
-use super::decode::{applies, decode_raw};
+use super::decode::{Header, applies, decode_reduced, reduced_from};
 use super::orient::orient;
 use super::{ImageError, RgbImage};
 use crate::structures::Size;
@@ -19,18 +21,41 @@ pub fn decode_thumbnail(
     max_side: usize,
     declared: Option<Size>,
 ) -> Result<RgbImage, ImageError> {
-    let (raw, orientation) = decode_raw(path)?;
-    let turned = applies(orientation, raw.size, declared);
-    // Turned after shrinking: far fewer pixels to move.
-    let small = shrink(raw, max_side.max(1));
-    Ok(if turned {
-        orient(small, orientation)
-    } else {
-        small
-    })
+    let max_side = max_side.max(1);
+    let reduced = decode_reduced(path, max_side)?;
+    Ok(thumbnail(reduced, max_side, declared))
 }
 
-/// Mean of the source pixels that each small pixel covers.
+/// As `decode_thumbnail`, from bytes in memory; `name` stands for the file in errors.
+///
+/// # Errors
+/// As `decode`.
+pub fn decode_thumbnail_bytes(
+    name: &Path,
+    bytes: &[u8],
+    max_side: usize,
+    declared: Option<Size>,
+) -> Result<RgbImage, ImageError> {
+    let max_side = max_side.max(1);
+    let reduced = reduced_from(name, Cursor::new(bytes), max_side)?;
+    Ok(thumbnail(reduced, max_side, declared))
+}
+
+fn thumbnail(
+    (raw, header): (RgbImage, Header),
+    max_side: usize,
+    declared: Option<Size>,
+) -> RgbImage {
+    // Turned after shrinking: far fewer pixels to move.
+    let small = shrink(raw, max_side);
+    if applies(header.orientation, header.size, declared) {
+        orient(small, header.orientation)
+    } else {
+        small
+    }
+}
+
+/// Mean of what each small pixel covers, parts of pixels included.
 fn shrink(image: RgbImage, max_side: usize) -> RgbImage {
     let from = image.size;
     let long = from.width.max(from.height);
@@ -39,42 +64,82 @@ fn shrink(image: RgbImage, max_side: usize) -> RgbImage {
     }
     let scaled = |side: usize| ((side as u64 * max_side as u64 / long as u64) as usize).max(1);
     let size = Size::new(scaled(from.width), scaled(from.height));
+    let stride = from.width * 3;
+    let row = |y: usize| &image.rgb[y * stride..(y + 1) * stride];
     // Sums of columns in 16 bits as far as they hold them: twice as many at a time in a vector.
-    let mut sums = vec![0u16; from.width * 3];
-    let mut totals = vec![0u32; from.width * 3];
+    let mut sums = vec![0u16; stride];
+    let mut totals = vec![0u64; stride];
     let mut rgb = Vec::with_capacity(size.pixels() * 3);
     for y in 0..size.height {
-        let (top, bottom) = covered(y, size.height, from.height);
-        let rows = &image.rgb[top * from.width * 3..bottom * from.width * 3];
+        let rows = Covered::of(y, size.height, from.height);
         totals.fill(0);
-        for rows in rows.chunks(from.width * 3 * ROWS_OF_16_BITS) {
+        for (y, weight) in rows.parts {
+            if weight > 0 {
+                for (total, &value) in totals.iter_mut().zip(row(y)) {
+                    *total += u64::from(weight) * u64::from(value);
+                }
+            }
+        }
+        for first in rows.whole.clone().step_by(ROWS_OF_16_BITS) {
             sums.fill(0);
-            for row in rows.chunks_exact(from.width * 3) {
-                for (sum, &value) in sums.iter_mut().zip(row) {
+            for y in first..rows.whole.end.min(first + ROWS_OF_16_BITS) {
+                for (sum, &value) in sums.iter_mut().zip(row(y)) {
                     *sum += u16::from(value);
                 }
             }
             for (total, &sum) in totals.iter_mut().zip(&sums) {
-                *total += u32::from(sum);
+                *total += u64::from(ONE) * u64::from(sum);
             }
         }
         for x in 0..size.width {
-            let (left, right) = covered(x, size.width, from.width);
-            let count = ((right - left) * (bottom - top)) as u64;
+            let columns = Covered::of(x, size.width, from.width);
             let mut pixel = [0u64; 3];
-            for column in totals[left * 3..right * 3].chunks_exact(3) {
-                for (sum, &total) in pixel.iter_mut().zip(column) {
-                    *sum += u64::from(total);
+            let mut add = |x: usize, weight: u32| {
+                for (sum, &total) in pixel.iter_mut().zip(&totals[3 * x..]) {
+                    *sum += u64::from(weight) * total;
                 }
+            };
+            for (x, weight) in columns.parts {
+                add(x, weight);
             }
-            rgb.extend(pixel.map(|sum| ((sum + count / 2) / count) as u8));
+            for x in columns.whole.clone() {
+                add(x, ONE);
+            }
+            let area = u64::from(columns.weight()) * u64::from(rows.weight());
+            rgb.extend(pixel.map(|sum| ((sum + area / 2) / area) as u8));
         }
     }
     RgbImage { size, rgb }
 }
 
-/// Source range `[start, end)` of an output pixel; never empty.
-fn covered(at: usize, small: usize, large: usize) -> (usize, usize) {
-    let start = at * large / small;
-    (start, ((at + 1) * large / small).max(start + 1))
+/// The weight of a whole row or column.
+const ONE: u32 = 256;
+
+/// What an output row or column covers of the source; never nothing.
+struct Covered {
+    /// Partly, with weights below `ONE`; a weight of 0 where there is none.
+    parts: [(usize, u32); 2],
+    whole: Range<usize>,
+}
+
+impl Covered {
+    /// Of `at` among `small` that cover `large`.
+    fn of(at: usize, small: usize, large: usize) -> Self {
+        let one = ONE as usize;
+        let edge = |at: usize| (at as u64 * large as u64 * u64::from(ONE) / small as u64) as usize;
+        let (start, end) = (edge(at), edge(at + 1)); // at least `ONE` apart, since it only shrinks
+        let whole = start.div_ceil(one)..end / one;
+        Self {
+            parts: [
+                (start / one, ((one - start % one) % one) as u32),
+                ((end / one).min(large - 1), (end % one) as u32),
+            ],
+            whole,
+        }
+    }
+
+    fn weight(&self) -> u32 {
+        let parts: u32 = self.parts.iter().map(|(_, weight)| weight).sum();
+        parts + ONE * self.whole.len() as u32
+    }
 }

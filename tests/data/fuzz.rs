@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use image::{DynamicImage, ImageFormat};
-use maskscope::data::decode_bytes;
+use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress_progressive};
+use maskscope::data::{decode_bytes, decode_thumbnail_bytes};
 
 use super::build::{FlatJpeg, apng, exif, png};
 
@@ -54,6 +55,14 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         picture.write_to(&mut bytes, format).unwrap();
         bytes.into_inner()
     };
+    let progressive = compress_progressive(
+        &picture.to_rgb8(),
+        17,
+        13,
+        PixelFormat::Rgb,
+        80,
+        Subsampling::S420,
+    );
     let cmyk = FlatJpeg {
         width: 16,
         height: 8,
@@ -75,6 +84,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("apng", apng([1, 2, 3], [4, 5, 6])),
         ("jpeg", encoded(ImageFormat::Jpeg)),
+        ("jpeg progressive", progressive.unwrap()),
         ("jpeg cmyk", cmyk.bytes()),
         ("webp", encoded(ImageFormat::WebP)),
         ("bmp", encoded(ImageFormat::Bmp)),
@@ -112,6 +122,15 @@ fn mutated_images_are_errors_or_pictures() {
                     "{name} seed {seed}"
                 );
                 pictures += 1;
+            }
+            // At an eighth, a half or whole, which are other decoders.
+            let side = [2, 8, 30][seed as usize % 3];
+            if let Ok(small) = decode_thumbnail_bytes(Path::new(name), &bytes, side, None) {
+                assert_eq!(
+                    small.rgb.len(),
+                    small.size.pixels() * 3,
+                    "{name} seed {seed}"
+                );
             }
             let took = start.elapsed();
             assert!(

@@ -8,7 +8,8 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageFormat};
 use maskscope::config::{Config, Dialect};
 use maskscope::data::{
-    ImageError, RgbImage, decode, decode_bytes, decode_thumbnail, list_images, prepare, probe,
+    ImageError, RgbImage, decode, decode_bytes, decode_thumbnail, decode_thumbnail_bytes,
+    list_images, prepare, probe,
 };
 use maskscope::structures::Size;
 
@@ -430,6 +431,63 @@ fn a_thumbnail_is_the_mean_of_what_it_covers() {
     assert!(small.rgb.iter().all(|&value| value == 50));
     let whole = decode_thumbnail(&path, 4000, None).unwrap();
     assert_eq!(whole.size, Size::new(400, 200), "never enlarged");
+}
+
+/// A photo of waves, larger than its thumbnails.
+fn waves() -> image::RgbImage {
+    image::RgbImage::from_fn(1000, 700, |x, y| {
+        let wave = |at: u32, period: f32| (127.0 + 100.0 * (at as f32 / period).sin()) as u8;
+        image::Rgb([wave(x, 90.0), wave(y, 70.0), wave(x + y, 110.0)])
+    })
+}
+
+#[test]
+fn a_reduced_jpeg_is_the_whole_one_made_smaller() {
+    let bytes = bytes_of(waves(), ImageFormat::Jpeg);
+    let name = Path::new("waves.jpg");
+    let whole = image::RgbImage::from_raw(1000, 700, try_decode(&bytes).unwrap().rgb).unwrap();
+    // An eighth, a quarter, a half, and the last one whole.
+    for side in [125, 101, 250, 240, 500, 300, 999] {
+        let small = decode_thumbnail_bytes(name, &bytes, side, None).unwrap();
+        let Size { width, height } = small.size;
+        assert!(width == side && height.abs_diff(side * 7 / 10) <= 1);
+        let (width, height) = (width as u32, height as u32);
+        let want = image::imageops::thumbnail(&whole, width, height);
+        let off = small.rgb.iter().zip(want.iter());
+        let mean = off.map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / want.len() as f64;
+        assert!(mean < 2.0, "side {side}: {mean} of 255 on average");
+    }
+}
+
+#[test]
+fn a_jpeg_cut_off_has_no_thumbnail_either() {
+    let bytes = bytes_of(waves(), ImageFormat::Jpeg);
+    for share in 1..10 {
+        let cut = &bytes[..bytes.len() * share / 10];
+        let error = decode_thumbnail_bytes(Path::new("waves.jpg"), cut, 100, None).unwrap_err();
+        assert_eq!(error.to_string(), {
+            let whole = decode_bytes(Path::new("waves.jpg"), cut, None);
+            whole.unwrap_err().to_string()
+        });
+    }
+}
+
+#[test]
+fn a_reduced_jpeg_is_turned_by_the_size_of_the_whole() {
+    let large = FlatJpeg {
+        width: 160,
+        height: 80,
+        blocks: &vec![vec![20]; 200],
+        adobe: None,
+        orientation: Some(6),
+    };
+    let size = |declared| {
+        let small = decode_thumbnail_bytes(Path::new("x"), &large.bytes(), 20, declared);
+        small.unwrap().size
+    };
+    assert_eq!(size(None), Size::new(10, 20));
+    assert_eq!(size(Some(Size::new(80, 160))), Size::new(10, 20));
+    assert_eq!(size(Some(Size::new(160, 80))), Size::new(20, 10));
 }
 
 #[test]
