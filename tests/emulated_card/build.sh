@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds the emulated card: `build.sh FOLDER CANDLE_KERNELS`, where CANDLE_KERNELS is that crate's folder of sources. Then
-# `LD_LIBRARY_PATH=FOLDER` gives a build with the feature `cuda` (or `nccl`) a card.
+# Builds the emulated card into a folder: `build.sh FOLDER [CANDLE_KERNELS]`, where CANDLE_KERNELS is that crate's folder, by default
+# the one in cargo's registry. Then `LD_LIBRARY_PATH=FOLDER` gives a build with the feature `cuda` (or `nccl`) a card.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-out=$1
-candle=$2
+out=$(realpath -m "$1")
+candle=${2:-$(ls -d "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/candle-kernels-0.11.* | tail -n 1)}
 mkdir -p "$out/objects"
 flags=(-std=c++17 -O2 -march=native -ffp-contract=off -fno-strict-aliasing -fPIC -w -include "$here/card.hpp" -I "$here/include" -I "$here")
 
@@ -29,7 +29,7 @@ for source in "$here"/../../kernels/*.cu; do
     kernels "$(realpath "$source")" "$name"
     objects+=("$out/objects/$name.o")
 done
-for name in driver libraries; do
+for name in driver streams libraries; do
     g++ "${flags[@]}" -O3 -c "$here/$name.cpp" -o "$out/objects/$name.o"
     objects+=("$out/objects/$name.o")
 done

@@ -239,6 +239,7 @@ struct Kernel {
     void (*call)(void** arguments);
     unsigned arguments;
     unsigned pointers; // a bit an argument: it is an address of the card
+    const unsigned char* sizes; // bytes of each argument
 };
 
 void add(const Kernel& kernel);
@@ -250,6 +251,7 @@ template <typename... A, void (*Function)(A...)> struct Caller<Function> {
     }
     static void call(void** arguments) { spread(arguments, std::index_sequence_for<A...>{}); }
     static constexpr unsigned count = sizeof...(A);
+    static constexpr unsigned char sizes[] = {sizeof(A)...};
     static constexpr unsigned pointers() {
         unsigned bits = 0, at = 0;
         ((bits |= unsigned(std::is_pointer_v<A>) << at++), ...);
@@ -259,7 +261,7 @@ template <typename... A, void (*Function)(A...)> struct Caller<Function> {
 
 template <auto Function> struct Registered {
     explicit Registered(const char* name) {
-        add({name, Caller<Function>::call, Caller<Function>::count, Caller<Function>::pointers()});
+        add({name, Caller<Function>::call, Caller<Function>::count, Caller<Function>::pointers(), Caller<Function>::sizes});
     }
 };
 

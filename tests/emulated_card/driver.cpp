@@ -3,8 +3,10 @@
 // address must lie in memory of the card that runs.
 #include "card.hpp"
 #include "memory.hpp"
+#include "streams.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -257,8 +259,48 @@ struct Module {
     std::vector<std::string> entries;
 };
 
+
 // Which kernels were seen to need no barriers.
 std::unordered_map<const Kernel*, bool> direct;
+
+void launch(const Kernel* kernel, Index grid, Index block, std::vector<std::array<unsigned char, 16>>& kept) {
+    static const bool tells = std::getenv("EMULATED_CARD_TELLS") != nullptr;
+    static std::mutex one_at_a_time;
+    const std::lock_guard<std::mutex> guard(one_at_a_time);
+    running = kernel;
+    std::vector<void*> arguments;
+    for (unsigned i = 0; i < kernel->arguments; ++i) {
+        std::uint64_t address = 0;
+        std::memcpy(&address, kept[i].data(), sizeof address);
+        if ((kernel->pointers >> i & 1) != 0 && address != 0 && !known(address)) {
+            std::fprintf(stderr, "emulated card: argument %u is no address of card %d\n", i, device);
+            die("an illegal memory access");
+        }
+        arguments.push_back(kept[i].data());
+    }
+    if (tells) {
+        std::fprintf(stderr, "%s (%u,%u,%u) of (%u,%u,%u)\n", kernel->name, grid.x, grid.y, grid.z, block.x, block.y, block.z);
+    }
+    arguments_of_running = arguments.data();
+    threads = block;
+    blocks = grid;
+    const unsigned count = block.x * block.y * block.z;
+    for (unsigned z = 0; z < grid.z; ++z) {
+        for (unsigned y = 0; y < grid.y; ++y) {
+            for (unsigned x = 0; x < grid.x; ++x) {
+                block_of_grid = {x, y, z};
+                const auto known_kind = direct.find(kernel);
+                if (known_kind != direct.end() && known_kind->second) {
+                    run_block(count);
+                    continue;
+                }
+                barrier_seen = false;
+                run_block_in_fibers(count);
+                direct.emplace(kernel, !barrier_seen);
+            }
+        }
+    }
+}
 
 } // namespace
 
@@ -267,6 +309,7 @@ bool holds(const void* address, std::size_t bytes) {
 }
 
 int current_device() { return device; }
+void set_device(int other) { device = other; }
 
 void add(const Kernel& kernel) {
     if (!kernels().emplace(kernel.name, kernel).second) {
@@ -343,61 +386,96 @@ int cuCtxSetCurrent(void* context) {
     return OK;
 }
 int cuCtxGetCurrent(void** context) { *context = context_of_thread; return OK; }
-int cuCtxSynchronize() { return OK; }
-
-int cuStreamCreate(void** stream, unsigned) { static char many[1 << 16]; static int next; *stream = &many[next++ % sizeof many]; return OK; }
-int cuStreamDestroy_v2(void*) { return OK; }
-int cuStreamSynchronize(void*) { return OK; }
-int cuStreamWaitEvent(void*, void*, unsigned) { return OK; }
-int cuStreamIsCapturing(void*, int* status) { *status = 0; return OK; }
-int cuEventCreate(void** event, unsigned) { static char one; *event = &one; return OK; }
-int cuEventDestroy_v2(void*) { return OK; }
-int cuEventRecord(void*, void*) { return OK; }
-int cuEventSynchronize(void*) { return OK; }
-int cuEventQuery(void*) { return OK; }
 
 int cuMemAlloc_v2(std::uint64_t* address, std::size_t bytes) { return allocate(address, bytes); }
 int cuMemAllocAsync(std::uint64_t* address, std::size_t bytes, void*) { return allocate(address, bytes); }
-int cuMemFree_v2(std::uint64_t address) { return release(address); }
-int cuMemFreeAsync(std::uint64_t address, void*) { return release(address); }
+int cuMemFree_v2(std::uint64_t address) {
+    finish_all();
+    return release(address);
+}
+int cuMemFreeAsync(std::uint64_t address, void* stream) {
+    if (address != 0 && behind(address, true) == 0) {
+        return INVALID_VALUE;
+    }
+    ask(stream, [=] { release(address); });
+    return OK;
+}
 int cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
     const std::lock_guard<std::mutex> guard(memory_lock);
     *total = limit();
     *free = limit() - in_use[device];
     return OK;
 }
+
+// Memory of the host that the card reads and writes by itself, later; any other is copied on the way.
+static std::mutex pinned_lock;
+static std::map<std::uintptr_t, std::size_t> pinned;
+static bool is_pinned(const void* address) {
+    const std::lock_guard<std::mutex> guard(pinned_lock);
+    const auto at = reinterpret_cast<std::uintptr_t>(address);
+    auto after = pinned.upper_bound(at);
+    return after != pinned.begin() && at < std::prev(after)->first + std::prev(after)->second;
+}
 int cuMemHostAlloc(void** address, std::size_t bytes, unsigned) {
     *address = std::malloc(bytes);
+    const std::lock_guard<std::mutex> guard(pinned_lock);
+    pinned[reinterpret_cast<std::uintptr_t>(*address)] = bytes;
     return *address ? OK : OUT_OF_MEMORY;
 }
-int cuMemFreeHost(void* address) { std::free(address); return OK; }
-
-static int copied(bool fine, void* to, const void* from, std::size_t bytes) {
-    if (!fine) {
-        std::fprintf(stderr, "emulated card: a copy of %zu bytes leaves its memory\n", bytes);
-        return INVALID_VALUE;
-    }
-    std::memmove(to, from, bytes);
+int cuMemFreeHost(void* address) {
+    finish_all();
+    const std::lock_guard<std::mutex> guard(pinned_lock);
+    pinned.erase(reinterpret_cast<std::uintptr_t>(address));
+    std::free(address);
     return OK;
 }
+
+static int outside(std::size_t bytes) {
+    std::fprintf(stderr, "emulated card: a copy of %zu bytes leaves its memory\n", bytes);
+    return INVALID_VALUE;
+}
 static void* host(std::uint64_t address) { return reinterpret_cast<void*>(address); }
-int cuMemcpyHtoDAsync_v2(std::uint64_t to, const void* from, std::size_t bytes, void*) {
-    return copied(behind(to, true) >= bytes, host(to), from, bytes);
-}
-int cuMemcpyDtoHAsync_v2(void* to, std::uint64_t from, std::size_t bytes, void*) {
-    return copied(behind(from, true) >= bytes, to, host(from), bytes);
-}
-int cuMemcpyDtoDAsync_v2(std::uint64_t to, std::uint64_t from, std::size_t bytes, void*) {
-    return copied(behind(to, true) >= bytes && behind(from, true) >= bytes, host(to), host(from), bytes);
-}
-int cuMemcpyPeerAsync(std::uint64_t to, void*, std::uint64_t from, void*, std::size_t bytes, void*) {
-    return copied(behind(to, false) >= bytes && behind(from, false) >= bytes, host(to), host(from), bytes);
-}
-int cuMemsetD8Async(std::uint64_t to, unsigned char value, std::size_t bytes, void*) {
+int cuMemcpyHtoDAsync_v2(std::uint64_t to, const void* from, std::size_t bytes, void* stream) {
     if (behind(to, true) < bytes) {
-        return INVALID_VALUE;
+        return outside(bytes);
     }
-    std::memset(host(to), value, bytes);
+    if (is_pinned(from)) {
+        ask(stream, [=] { std::memcpy(host(to), from, bytes); });
+    } else {
+        const auto* const first = static_cast<const unsigned char*>(from);
+        ask(stream, [to, bytes, kept = std::vector<unsigned char>(first, first + bytes)] { std::memcpy(host(to), kept.data(), bytes); });
+    }
+    return OK;
+}
+int cuMemcpyDtoHAsync_v2(void* to, std::uint64_t from, std::size_t bytes, void* stream) {
+    if (behind(from, true) < bytes) {
+        return outside(bytes);
+    }
+    ask(stream, [=] { std::memcpy(to, host(from), bytes); });
+    if (!is_pinned(to)) {
+        finish(stream);
+    }
+    return OK;
+}
+int cuMemcpyDtoDAsync_v2(std::uint64_t to, std::uint64_t from, std::size_t bytes, void* stream) {
+    if (behind(to, true) < bytes || behind(from, true) < bytes) {
+        return outside(bytes);
+    }
+    ask(stream, [=] { std::memmove(host(to), host(from), bytes); });
+    return OK;
+}
+int cuMemcpyPeerAsync(std::uint64_t to, void*, std::uint64_t from, void*, std::size_t bytes, void* stream) {
+    if (behind(to, false) < bytes || behind(from, false) < bytes) {
+        return outside(bytes);
+    }
+    ask(stream, [=] { std::memmove(host(to), host(from), bytes); });
+    return OK;
+}
+int cuMemsetD8Async(std::uint64_t to, unsigned char value, std::size_t bytes, void* stream) {
+    if (behind(to, true) < bytes) {
+        return outside(bytes);
+    }
+    ask(stream, [=] { std::memset(host(to), value, bytes); });
     return OK;
 }
 
@@ -428,48 +506,18 @@ int cuModuleGetFunction(void** function, void* module, const char* name) {
 }
 
 int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
-                   void*, void** arguments, void** extra) {
-    static std::mutex one_at_a_time;
-    const std::lock_guard<std::mutex> guard(one_at_a_time);
+                   void* stream, void** arguments, void** extra) {
     const std::uint64_t count = std::uint64_t(bx) * by * bz;
     if (gx == 0 || gy == 0 || gz == 0 || count == 0 || count > 1024 || gy > 65535 || gz > 65535 || gx > 0x7FFFFFFF ||
         shared > 48 << 10 || extra != nullptr) {
         return INVALID_VALUE;
     }
-    running = static_cast<Kernel*>(function);
-    for (unsigned i = 0; i < running->arguments; ++i) {
-        std::uint64_t address;
-        if ((running->pointers >> i & 1) == 0) {
-            continue;
-        }
-        std::memcpy(&address, arguments[i], sizeof address);
-        if (address != 0 && !known(address)) {
-            std::fprintf(stderr, "emulated card: %s: argument %u is no address of card %d\n", running->name, i, device);
-            return ILLEGAL_ADDRESS;
-        }
+    const Kernel* const kernel = static_cast<Kernel*>(function);
+    std::vector<std::array<unsigned char, 16>> kept(kernel->arguments);
+    for (unsigned i = 0; i < kernel->arguments; ++i) {
+        std::memcpy(kept[i].data(), arguments[i], kernel->sizes[i]);
     }
-    static const bool tells = std::getenv("EMULATED_CARD_TELLS") != nullptr;
-    if (tells) {
-        std::fprintf(stderr, "%s (%u,%u,%u) of (%u,%u,%u)\n", running->name, gx, gy, gz, bx, by, bz);
-    }
-    arguments_of_running = arguments;
-    threads = {bx, by, bz};
-    blocks = {gx, gy, gz};
-    for (unsigned z = 0; z < gz; ++z) {
-        for (unsigned y = 0; y < gy; ++y) {
-            for (unsigned x = 0; x < gx; ++x) {
-                block_of_grid = {x, y, z};
-                const auto known_kind = direct.find(running);
-                if (known_kind != direct.end() && known_kind->second) {
-                    run_block(static_cast<unsigned>(count));
-                    continue;
-                }
-                barrier_seen = false;
-                run_block_in_fibers(static_cast<unsigned>(count));
-                direct.emplace(running, !barrier_seen);
-            }
-        }
-    }
+    ask(stream, [=]() mutable { launch(kernel, {gx, gy, gz}, {bx, by, bz}, kept); });
     return OK;
 }
 

@@ -2,6 +2,7 @@
 // where the card would round. What cuDNN refuses is refused.
 #include "card.hpp"
 #include "memory.hpp"
+#include "streams.hpp"
 
 #include <algorithm>
 #include <array>
@@ -20,6 +21,11 @@
 namespace {
 
 template <typename R> using Values = std::vector<R>; // R: what sums are made in
+
+// What a library knows between its calls.
+struct Handle {
+    void* stream = nullptr;
+};
 
 // ---- kinds of numbers
 
@@ -154,11 +160,11 @@ template <typename R> Values<R> matrix(Kind kind, const void* from, std::size_t 
 
 extern "C" {
 
-int cublasCreate_v2(void** handle) { *handle = std::malloc(1); return 0; }
-int cublasDestroy_v2(void* handle) { std::free(handle); return 0; }
-int cublasSetStream_v2(void*, void*) { return 0; }
+int cublasCreate_v2(Handle** handle) { *handle = new Handle; return 0; }
+int cublasDestroy_v2(Handle* handle) { delete handle; return 0; }
+int cublasSetStream_v2(Handle* handle, void* stream) { handle->stream = stream; return 0; }
 
-int cublasGemmStridedBatchedEx(void*, int turn_a, int turn_b, int m, int n, int k, const void* alpha, const void* a, int a_kind, int lda,
+int cublasGemmStridedBatchedEx(Handle* handle, int turn_a, int turn_b, int m, int n, int k, const void* alpha, const void* a, int a_kind, int lda,
                                long long step_a, const void* b, int b_kind, int ldb, long long step_b, const void* beta, void* c,
                                int c_kind, int ldc, long long step_c, int batch, int compute, int) {
     Kind of_a, of_b, of_c;
@@ -184,7 +190,7 @@ int cublasGemmStridedBatchedEx(void*, int turn_a, int turn_b, int m, int n, int 
         return BLAS_EXECUTION_FAILED;
     }
     const bool rounded = compute == 77;
-    const auto multiply = [&](auto zero, int item) {
+    const auto multiply = [=](auto zero, int item) {
         using R = decltype(zero);
         const Values<R> left = matrix<R>(of_a, a, item * step_a, m, k, lda, turn_a != 0, rounded);
         const Values<R> right = matrix<R>(of_b, b, item * step_b, k, n, ldb, turn_b != 0, rounded);
@@ -198,13 +204,15 @@ int cublasGemmStridedBatchedEx(void*, int turn_a, int turn_b, int m, int n, int 
             }
         }
     };
-    for (int item = 0; item < batch; ++item) {
-        of_c == Kind::Double ? multiply(0.0, item) : multiply(0.0f, item);
-    }
+    card::ask(handle->stream, [=] {
+        for (int item = 0; item < batch; ++item) {
+            of_c == Kind::Double ? multiply(0.0, item) : multiply(0.0f, item);
+        }
+    });
     return 0;
 }
 
-int cublasDgemmStridedBatched(void* handle, int turn_a, int turn_b, int m, int n, int k, const double* alpha, const double* a, int lda,
+int cublasDgemmStridedBatched(Handle* handle, int turn_a, int turn_b, int m, int n, int k, const double* alpha, const double* a, int lda,
                               long long step_a, const double* b, int ldb, long long step_b, const double* beta, double* c, int ldc,
                               long long step_c, int batch) {
     return cublasGemmStridedBatchedEx(handle, turn_a, turn_b, m, n, k, alpha, a, 1, lda, step_a, b, 1, ldb, step_b, beta, c, 1, ldc,
@@ -359,9 +367,9 @@ int outside(const char* what) {
 
 extern "C" {
 
-int cudnnCreate(void** handle) { *handle = std::malloc(1); return 0; }
-int cudnnDestroy(void* handle) { std::free(handle); return 0; }
-int cudnnSetStream(void*, void*) { return 0; }
+int cudnnCreate(Handle** handle) { *handle = new Handle; return 0; }
+int cudnnDestroy(Handle* handle) { delete handle; return 0; }
+int cudnnSetStream(Handle* handle, void* stream) { handle->stream = stream; return 0; }
 std::size_t cudnnGetVersion() { return 91300; }
 int cudnnCreateTensorDescriptor(Shape** made) { *made = new Shape; return 0; }
 int cudnnDestroyTensorDescriptor(Shape* shape) { delete shape; return 0; }
@@ -402,7 +410,7 @@ int cudnnGetConvolutionBackwardFilterAlgorithm_v7(void*, Shape* x, Shape* y, Win
     return fits(*x, *w, *window, *y) ? answer(most, count, found, 1) : BAD_PARAM;
 }
 
-int cudnnConvolutionBiasActivationForward(void*, const void* alpha, Shape* x, const void* at_x, Shape* w, const void* at_w,
+int cudnnConvolutionBiasActivationForward(Handle* handle, const void* alpha, Shape* x, const void* at_x, Shape* w, const void* at_w,
                                           Window* window, int algorithm, void* scratch, std::size_t bytes, const void* alpha2, Shape* z,
                                           const void* at_z, Shape* bias, const void* at_bias, Activation* activation, Shape* y,
                                           void* at_y) {
@@ -420,18 +428,20 @@ int cudnnConvolutionBiasActivationForward(void*, const void* alpha, Shape* x, co
     if (x->kind == Kind::Double) {
         return NOT_SUPPORTED; // of this stand-in alone
     }
-    const Values<float> sums = convolve<float>(*x, at_x, *w, at_w, *window, *y);
     const double factor = number(*x, alpha), beside = number(*x, alpha2);
-    const std::size_t plane = std::size_t(y->size[2]) * y->size[3];
-    for (std::size_t i = 0; i < sums.size(); ++i) {
-        const double residual = beside == 0 ? 0 : beside * read(z->kind, at_z, i);
-        const double value = factor * sums[i] + residual + read(bias->kind, at_bias, i / plane % y->size[1]);
-        write(y->kind, at_y, i, activation->mode == RELU && value < 0 ? 0 : value);
-    }
+    card::ask(handle->stream, [=, x = *x, w = *w, window = *window, y = *y, z = *z, bias = *bias, mode = activation->mode] {
+        const Values<float> sums = convolve<float>(x, at_x, w, at_w, window, y);
+        const std::size_t plane = std::size_t(y.size[2]) * y.size[3];
+        for (std::size_t i = 0; i < sums.size(); ++i) {
+            const double residual = beside == 0 ? 0 : beside * read(z.kind, at_z, i);
+            const double value = factor * sums[i] + residual + read(bias.kind, at_bias, i / plane % y.size[1]);
+            write(y.kind, at_y, i, mode == RELU && value < 0 ? 0 : value);
+        }
+    });
     return 0;
 }
 
-int cudnnConvolutionForward(void*, const void* alpha, Shape* x, const void* at_x, Shape* w, const void* at_w, Window* window, int,
+int cudnnConvolutionForward(Handle* handle, const void* alpha, Shape* x, const void* at_x, Shape* w, const void* at_w, Window* window, int,
                             void* scratch, std::size_t bytes, const void* beta, Shape* y, void* at_y) {
     if (!fits(*x, *w, *window, *y)) {
         return BAD_PARAM;
@@ -439,13 +449,14 @@ int cudnnConvolutionForward(void*, const void* alpha, Shape* x, const void* at_x
     if (!x->lies_at(at_x) || !w->lies_at(at_w) || !y->lies_at(at_y) || !card::holds(scratch, bytes)) {
         return outside("a convolution");
     }
-    in_sums_of(*x, [&](auto zero) {
-        put(*y, at_y, convolve<decltype(zero)>(*x, at_x, *w, at_w, *window, *y), number(*x, alpha), number(*x, beta));
+    const double up = number(*x, alpha), old = number(*x, beta);
+    card::ask(handle->stream, [=, x = *x, w = *w, window = *window, y = *y] {
+        in_sums_of(x, [&](auto zero) { put(y, at_y, convolve<decltype(zero)>(x, at_x, w, at_w, window, y), up, old); });
     });
     return 0;
 }
 
-int cudnnConvolutionBackwardData(void*, const void* alpha, Shape* w, const void* at_w, Shape* y, const void* at_y, Window* window, int,
+int cudnnConvolutionBackwardData(Handle* handle, const void* alpha, Shape* w, const void* at_w, Shape* y, const void* at_y, Window* window, int,
                                  void* scratch, std::size_t bytes, const void* beta, Shape* x, void* at_x) {
     if (!fits(*x, *w, *window, *y)) {
         return BAD_PARAM;
@@ -453,25 +464,28 @@ int cudnnConvolutionBackwardData(void*, const void* alpha, Shape* w, const void*
     if (!x->lies_at(at_x) || !w->lies_at(at_w) || !y->lies_at(at_y) || !card::holds(scratch, bytes)) {
         return outside("the gradient of an input");
     }
-    const bool rounded = rounds(*x, *window);
-    const std::size_t inner = std::size_t(w->size[1]) * w->size[2] * w->size[3], plane = x->count() / x->size[0];
-    in_sums_of(*x, [&](auto zero) {
-        using R = decltype(zero);
-        const Values<R> turned = transposed(all<R>(w->kind, at_w, w->count(), rounded), w->size[0], inner);
-        Values<R> dy = all<R>(y->kind, at_y, y->count(), rounded), dx(x->count());
-        in_strips(*x, *w, *y, [&](int item, int from, int to) {
-            const std::size_t run = std::size_t(to - from) * y->size[3];
-            Values<R> part(run * y->size[1]), made(inner * run);
-            strip<false>(dy.data(), *y, item, from, to, part.data());
-            product(inner, run, y->size[1], turned.data(), part.data(), made.data());
-            columns<true>(dx.data() + item * plane, *x, *w, *window, *y, from, to, made.data());
+    const double up = number(*x, alpha), old = number(*x, beta);
+    card::ask(handle->stream, [=, x = *x, w = *w, window = *window, y = *y] {
+        const bool rounded = rounds(x, window);
+        const std::size_t inner = std::size_t(w.size[1]) * w.size[2] * w.size[3], plane = x.count() / x.size[0];
+        in_sums_of(x, [&](auto zero) {
+            using R = decltype(zero);
+            const Values<R> turned = transposed(all<R>(w.kind, at_w, w.count(), rounded), w.size[0], inner);
+            Values<R> dy = all<R>(y.kind, at_y, y.count(), rounded), dx(x.count());
+            in_strips(x, w, y, [&](int item, int from, int to) {
+                const std::size_t run = std::size_t(to - from) * y.size[3];
+                Values<R> part(run * y.size[1]), made(inner * run);
+                strip<false>(dy.data(), y, item, from, to, part.data());
+                product(inner, run, y.size[1], turned.data(), part.data(), made.data());
+                columns<true>(dx.data() + item * plane, x, w, window, y, from, to, made.data());
+            });
+            put(x, at_x, dx, up, old);
         });
-        put(*x, at_x, dx, number(*x, alpha), number(*x, beta));
     });
     return 0;
 }
 
-int cudnnConvolutionBackwardFilter(void*, const void* alpha, Shape* x, const void* at_x, Shape* y, const void* at_y, Window* window, int,
+int cudnnConvolutionBackwardFilter(Handle* handle, const void* alpha, Shape* x, const void* at_x, Shape* y, const void* at_y, Window* window, int,
                                    void* scratch, std::size_t bytes, const void* beta, Shape* w, void* at_w) {
     if (!fits(*x, *w, *window, *y)) {
         return BAD_PARAM;
@@ -479,19 +493,22 @@ int cudnnConvolutionBackwardFilter(void*, const void* alpha, Shape* x, const voi
     if (!x->lies_at(at_x) || !w->lies_at(at_w) || !y->lies_at(at_y) || !card::holds(scratch, bytes)) {
         return outside("the gradient of weights");
     }
-    const bool rounded = rounds(*x, *window);
-    const std::size_t inner = std::size_t(w->size[1]) * w->size[2] * w->size[3], plane = x->count() / x->size[0];
-    in_sums_of(*x, [&](auto zero) {
-        using R = decltype(zero);
-        Values<R> image = all<R>(x->kind, at_x, x->count(), rounded), dy = all<R>(y->kind, at_y, y->count(), rounded), dw(w->count());
-        in_strips(*x, *w, *y, [&](int item, int from, int to) {
-            const std::size_t run = std::size_t(to - from) * y->size[3];
-            Values<R> made(inner * run), part(run * y->size[1]);
-            columns<false>(image.data() + item * plane, *x, *w, *window, *y, from, to, made.data());
-            strip<false>(dy.data(), *y, item, from, to, part.data());
-            product(y->size[1], inner, run, part.data(), transposed(made, inner, run).data(), dw.data());
+    const double up = number(*x, alpha), old = number(*x, beta);
+    card::ask(handle->stream, [=, x = *x, w = *w, window = *window, y = *y] {
+        const bool rounded = rounds(x, window);
+        const std::size_t inner = std::size_t(w.size[1]) * w.size[2] * w.size[3], plane = x.count() / x.size[0];
+        in_sums_of(x, [&](auto zero) {
+            using R = decltype(zero);
+            Values<R> image = all<R>(x.kind, at_x, x.count(), rounded), dy = all<R>(y.kind, at_y, y.count(), rounded), dw(w.count());
+            in_strips(x, w, y, [&](int item, int from, int to) {
+                const std::size_t run = std::size_t(to - from) * y.size[3];
+                Values<R> made(inner * run), part(run * y.size[1]);
+                columns<false>(image.data() + item * plane, x, w, window, y, from, to, made.data());
+                strip<false>(dy.data(), y, item, from, to, part.data());
+                product(y.size[1], inner, run, part.data(), transposed(made, inner, run).data(), dw.data());
+            });
+            put(w, at_w, dw, up, old);
         });
-        put(*w, at_w, dw, number(*x, alpha), number(*x, beta));
     });
     return 0;
 }
@@ -504,11 +521,17 @@ namespace {
 
 constexpr int RAND_LAUNCH_FAILURE = 201, RAND_LENGTH_NOT_MULTIPLE = 105;
 
-template <typename T, typename Distribution> int draw(std::mt19937_64* generator, T* to, std::size_t count, Distribution distribution) {
+struct Generator : Handle {
+    std::mt19937_64 numbers;
+};
+
+template <typename T, typename Distribution> int draw(Generator* generator, T* to, std::size_t count, Distribution distribution) {
     if (!card::holds(to, count * sizeof(T))) {
         return RAND_LAUNCH_FAILURE;
     }
-    std::generate(to, to + count, [&] { return static_cast<T>(distribution(*generator)); });
+    Values<T> drawn(count);
+    std::generate(drawn.begin(), drawn.end(), [&] { return static_cast<T>(distribution(generator->numbers)); });
+    card::ask(generator->stream, [=] { std::copy(drawn.begin(), drawn.end(), to); });
     return 0;
 }
 
@@ -516,21 +539,21 @@ template <typename T, typename Distribution> int draw(std::mt19937_64* generator
 
 extern "C" {
 
-int curandCreateGenerator(std::mt19937_64** made, int) { *made = new std::mt19937_64; return 0; }
-int curandDestroyGenerator(std::mt19937_64* generator) { delete generator; return 0; }
-int curandSetPseudoRandomGeneratorSeed(std::mt19937_64* generator, unsigned long long seed) { generator->seed(seed); return 0; }
-int curandSetStream(std::mt19937_64*, void*) { return 0; }
-int curandGenerateUniform(std::mt19937_64* generator, float* to, std::size_t count) {
+int curandCreateGenerator(Generator** made, int) { *made = new Generator; return 0; }
+int curandDestroyGenerator(Generator* generator) { delete generator; return 0; }
+int curandSetPseudoRandomGeneratorSeed(Generator* generator, unsigned long long seed) { generator->numbers.seed(seed); return 0; }
+int curandSetStream(Generator* generator, void* stream) { generator->stream = stream; return 0; }
+int curandGenerateUniform(Generator* generator, float* to, std::size_t count) {
     return draw(generator, to, count, std::uniform_real_distribution<float>());
 }
-int curandGenerateUniformDouble(std::mt19937_64* generator, double* to, std::size_t count) {
+int curandGenerateUniformDouble(Generator* generator, double* to, std::size_t count) {
     return draw(generator, to, count, std::uniform_real_distribution<double>());
 }
 // Pairs are made: an odd number of them is refused, as cuRAND does.
-int curandGenerateNormal(std::mt19937_64* generator, float* to, std::size_t count, float mean, float deviation) {
+int curandGenerateNormal(Generator* generator, float* to, std::size_t count, float mean, float deviation) {
     return count % 2 ? RAND_LENGTH_NOT_MULTIPLE : draw(generator, to, count, std::normal_distribution<float>(mean, deviation));
 }
-int curandGenerateNormalDouble(std::mt19937_64* generator, double* to, std::size_t count, double mean, double deviation) {
+int curandGenerateNormalDouble(Generator* generator, double* to, std::size_t count, double mean, double deviation) {
     return count % 2 ? RAND_LENGTH_NOT_MULTIPLE : draw(generator, to, count, std::normal_distribution<double>(mean, deviation));
 }
 
@@ -611,24 +634,26 @@ int ncclCommCuDevice(Communicator*, int* device) { *device = card::current_devic
 int ncclCommUserRank(Communicator* of, int* rank) { *rank = of->rank; return 0; }
 int ncclCommGetAsyncError(Communicator*, int* status) { *status = 0; return 0; }
 
-int ncclAllReduce(const void* from, void* to, std::size_t count, int kind, int operation, Communicator* of, void*) {
+int ncclAllReduce(const void* from, void* to, std::size_t count, int kind, int operation, Communicator* of, void* stream) {
     constexpr int FLOAT32 = 7, SUM = 0;
     if (kind != FLOAT32 || operation != SUM || !card::holds(from, 4 * count) || !card::holds(to, 4 * count)) {
         return NCCL_INVALID_ARGUMENT;
     }
-    for (std::size_t begin = 0; begin < count; begin += PIECE) {
-        const std::size_t length = std::min(PIECE, count - begin);
-        std::memcpy(of->shared->values[of->rank], static_cast<const float*>(from) + begin, 4 * length);
-        of->meet();
-        for (std::size_t i = 0; i < length; ++i) {
-            float sum = 0;
-            for (int rank = 0; rank < of->size; ++rank) {
-                sum += of->shared->values[rank][i];
+    card::ask(stream, [=] {
+        for (std::size_t begin = 0; begin < count; begin += PIECE) {
+            const std::size_t length = std::min(PIECE, count - begin);
+            std::memcpy(of->shared->values[of->rank], static_cast<const float*>(from) + begin, 4 * length);
+            of->meet();
+            for (std::size_t i = 0; i < length; ++i) {
+                float sum = 0;
+                for (int rank = 0; rank < of->size; ++rank) {
+                    sum += of->shared->values[rank][i];
+                }
+                static_cast<float*>(to)[begin + i] = sum;
             }
-            static_cast<float*>(to)[begin + i] = sum;
+            of->meet();
         }
-        of->meet();
-    }
+    });
     return 0;
 }
 

@@ -32,7 +32,7 @@ const SMALL: Size = Size {
 const SCALE: f64 = 1024.0;
 
 /// How far a device's step may be from the processor's: its losses relative to theirs, its gradients as vectors, one a
-/// parameter, relative to theirs.
+/// parameter, relative to theirs (`deviations`).
 pub(super) fn tolerances(precision: Precision) -> [f64; 2] {
     match precision {
         Precision::Float32 => [1e-4, 1e-3],
@@ -41,9 +41,18 @@ pub(super) fn tolerances(precision: Precision) -> [f64; 2] {
     }
 }
 
-/// A step of the small model with batch statistics on a device beside the processor's: the largest deviation of a loss, and of
-/// a gradient.
-pub(super) fn deviations(device: &Device, precision: Precision) -> Found<[f64; 2]> {
+/// How far a step is from the processor's.
+pub(super) struct Deviations {
+    /// Of a loss, and of a gradient: the largest of each.
+    pub(super) worst: [f64; 2],
+    /// The parameter with that gradient.
+    pub(super) parameter: String,
+}
+
+/// A step of the small model with batch statistics on a device beside the processor's. A gradient that is short beside the longest
+/// one counts as if it were a hundredth of that: it is a sum that all but cancels, of which rounding leaves little.
+pub(super) fn deviations(device: &Device, precision: Precision) -> Found<Deviations> {
+    const SHORT: f64 = 0.01;
     let mut config = preset("tiny")?;
     config.train_cfg.rcnn.sampler.pos_fraction = 0.5;
     let objects = [5, 3].map(|count| truth(SMALL, count, config.num_classes - 1, count as u64));
@@ -51,24 +60,36 @@ pub(super) fn deviations(device: &Device, precision: Precision) -> Found<[f64; 2
     let images = images.reshape((2, 3, SMALL.height, SMALL.width))?;
     let want = Step::of(&config, &Device::Cpu, Precision::Float32, &images, &objects)?;
     let got = Step::of(&config, device, precision, &images, &objects)?;
-    let mut worst = [0.0f64; 2];
+    let mut found = Deviations {
+        worst: [0.0; 2],
+        parameter: String::new(),
+    };
     for (got, want) in got.losses.iter().zip(&want.losses) {
-        worst[0] = worst[0].max(f64::from((got - want).abs() / want.abs()));
+        let off = f64::from((got - want).abs() / want.abs());
+        found.worst[0] = found.worst[0].max(off);
     }
+    let mut lengths = BTreeMap::new();
     for (name, want) in &want.gradients {
-        let got = got
-            .gradients
-            .get(name)
-            .ok_or_else(|| format!("{name} has no gradient"))?;
-        let off = length(&(got - want)?)? / length(want)?.max(f64::MIN_POSITIVE);
-        worst[1] = worst[1].max(off);
+        lengths.insert(name, length(want)?);
     }
-    // NaN is larger than nothing.
-    let is_number = |tensor: &Tensor| length(tensor).is_ok_and(f64::is_finite);
-    if !got.losses.iter().all(|loss| loss.is_finite()) || !got.gradients.values().all(is_number) {
-        return Err("a loss or a gradient is no number".into());
+    let longest = lengths.values().copied().fold(0.0, f64::max);
+    for (name, want) in &want.gradients {
+        let got = got.gradients.get(name);
+        let got = got.ok_or_else(|| format!("{name} has no gradient"))?;
+        let off = length(&(got - want)?)? / lengths[name].max(SHORT * longest);
+        if off > found.worst[1] {
+            found.worst[1] = off;
+            found.parameter = name.clone();
+        }
+        // No comparison finds a NaN.
+        if !off.is_finite() {
+            return Err(format!("the gradient of {name} is no number").into());
+        }
     }
-    Ok(worst)
+    if !got.losses.iter().all(|loss| loss.is_finite()) {
+        return Err("a loss is no number".into());
+    }
+    Ok(found)
 }
 
 fn length(tensor: &Tensor) -> Found<f64> {
