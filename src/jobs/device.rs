@@ -1,6 +1,6 @@
 //! From `--device` to the device that runs the network.
 
-use candle_core::Device;
+use candle_core::{Device, DeviceLocation};
 
 use super::JobError;
 use crate::config;
@@ -144,8 +144,8 @@ pub fn prepare(device: &Device) {
 
 /// What runs the network, for people: `CPU, 2 threads` or `CUDA 0`.
 pub fn describe(device: &Device) -> String {
-    match device {
-        Device::Cpu => {
+    match device.location() {
+        DeviceLocation::Cpu => {
             let threads = format!("CPU, {} threads", rayon::current_num_threads());
             #[cfg(feature = "gpu")]
             if let Some(compute) = crate::ops::compute::in_use() {
@@ -153,7 +153,8 @@ pub fn describe(device: &Device) -> String {
             }
             threads
         }
-        other => format!("{:?}", other.location()),
+        DeviceLocation::Cuda { gpu_id } => format!("CUDA {gpu_id}"),
+        DeviceLocation::Metal { gpu_id } => format!("Metal {gpu_id}"),
     }
 }
 

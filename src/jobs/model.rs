@@ -6,6 +6,8 @@ use std::time::SystemTime;
 
 use candle_core::{Device, Tensor};
 
+#[cfg(feature = "cuda")]
+use super::batches::is_out_of_memory;
 use super::infer::{ModelRequest, ModelSummary};
 use super::{JobError, device};
 use crate::config::{Config, Depth, Dialect, DialectChoice, Style};
@@ -111,7 +113,8 @@ impl LoadedModel {
         )
     }
 
-    /// What the network sees of an image, on its device: a thread that prepares uploads as well while the network runs.
+    /// What the network sees of an image, on its device: a thread that prepares uploads as well while the network runs. Where
+    /// that leaves no memory for it, on the host until its turn.
     ///
     /// # Errors
     /// A failed upload.
@@ -120,10 +123,13 @@ impl LoadedModel {
         let shape = [1, 3, transform.padded.height, transform.padded.width];
         #[cfg(feature = "cuda")]
         if let Some(uploader) = &self.uploader {
-            let planes = uploader.upload(&planes, &shape)?;
-            return Ok(Prepared { planes, transform });
+            match uploader.upload(&planes, &shape) {
+                Ok(planes) => return Ok(Prepared { planes, transform }),
+                Err(error) if is_out_of_memory(&error) => {}
+                Err(error) => return Err(error),
+            }
         }
-        let planes = Tensor::from_vec(planes, &shape, &self.device)?;
+        let planes = Tensor::from_vec(planes, &shape, &Device::Cpu)?;
         Ok(Prepared { planes, transform })
     }
 
@@ -133,7 +139,7 @@ impl LoadedModel {
     /// NaN in weights or input; a failed tensor operation.
     pub fn detect(&self, images: &[Prepared]) -> Result<Vec<Vec<Detection>>, ModelError> {
         let transforms = images.iter().map(|image| image.transform).collect();
-        let images = stacked(images)?;
+        let images = stacked(images, &self.device)?;
         self.detector.detect(&InputBatch { images, transforms })
     }
 
@@ -144,7 +150,7 @@ impl LoadedModel {
     pub fn features(&self, image: Prepared) -> Result<Features, ModelError> {
         let Prepared { planes, transform } = image;
         let input = InputBatch {
-            images: planes,
+            images: planes.to_device(&self.device)?,
             transforms: vec![transform],
         };
         let pyramid = self.detector.pyramid(&input)?;
@@ -183,7 +189,7 @@ pub struct Prepared {
 }
 
 /// (N,3,H,W): a batch is padded with zeros to its largest image (semantics.md 2.3).
-fn stacked(images: &[Prepared]) -> candle_core::Result<Tensor> {
+fn stacked(images: &[Prepared], device: &Device) -> candle_core::Result<Tensor> {
     let padded = || images.iter().map(|image| image.transform.padded);
     let height = padded().map(|size| size.height).max().unwrap_or(0);
     let width = padded().map(|size| size.width).max().unwrap_or(0);
@@ -193,6 +199,7 @@ fn stacked(images: &[Prepared]) -> candle_core::Result<Tensor> {
         rows.push(
             image
                 .planes
+                .to_device(device)?
                 .pad_with_zeros(2, 0, height - own.height)?
                 .pad_with_zeros(3, 0, width - own.width)?,
         );
@@ -207,11 +214,11 @@ fn stacked(images: &[Prepared]) -> candle_core::Result<Tensor> {
 pub(super) fn stack(images: Vec<PreparedImage>, device: &Device) -> candle_core::Result<Tensor> {
     let prepared = |PreparedImage { planes, transform }| {
         let shape = (1, 3, transform.padded.height, transform.padded.width);
-        let planes = Tensor::from_vec(planes, shape, device)?;
+        let planes = Tensor::from_vec(planes, shape, &Device::Cpu)?;
         Ok(Prepared { planes, transform })
     };
     let images = images.into_iter().map(prepared);
-    stacked(&images.collect::<candle_core::Result<Vec<_>>>()?)
+    stacked(&images.collect::<candle_core::Result<Vec<_>>>()?, device)
 }
 
 /// Gives the last model's memory back.

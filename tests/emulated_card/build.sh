@@ -29,7 +29,7 @@ for source in "$here"/../../kernels/*.cu; do
     kernels "$(realpath "$source")" "$name"
     objects+=("$out/objects/$name.o")
 done
-for name in driver streams libraries; do
+for name in blocks driver streams cublas cudnn curand nccl; do
     g++ "${flags[@]}" -O3 -c "$here/$name.cpp" -o "$out/objects/$name.o"
     objects+=("$out/objects/$name.o")
 done

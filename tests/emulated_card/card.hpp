@@ -2,6 +2,7 @@
 // that shared memory is a static and an atomic is a plain operation.
 #pragma once
 
+#include <array>
 #include <cassert>
 #include <cmath>
 #include <cstddef>
@@ -10,6 +11,7 @@
 #include <limits>
 #include <type_traits>
 #include <utility>
+#include <vector>
 #include <immintrin.h>
 
 #define __CUDA_ARCH__ 800
@@ -243,6 +245,8 @@ struct Kernel {
 };
 
 void add(const Kernel& kernel);
+// Runs it; an argument is in the first bytes of its array.
+void launch(const Kernel* kernel, Index grid, Index block, std::vector<std::array<unsigned char, 16>>& arguments);
 
 template <auto Function> struct Caller;
 template <typename... A, void (*Function)(A...)> struct Caller<Function> {

@@ -32,11 +32,12 @@ const SMALL: Size = Size {
 const SCALE: f64 = 1024.0;
 
 /// How far a device's step may be from the processor's: its losses relative to theirs, its gradients as vectors, one a
-/// parameter, relative to theirs (`deviations`).
+/// parameter, relative to theirs (`deviations`). Rounding decides at ReLUs and at the threshold of masks, and batch statistics
+/// make it larger; what is wrong is off by about 1.
 pub(super) fn tolerances(precision: Precision) -> [f64; 2] {
     match precision {
-        Precision::Float32 => [1e-4, 1e-3],
-        Precision::TensorFloat32 | Precision::Float16 => [5e-3, 1e-1],
+        Precision::Float32 => [1e-4, 5e-3],
+        Precision::TensorFloat32 | Precision::Float16 => [5e-3, 2.5e-1],
         Precision::Bfloat16 => [4e-2, 5e-1],
     }
 }
