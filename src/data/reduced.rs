@@ -1,4 +1,4 @@
-//! A JPEG at a quarter or an eighth of its size, straight from its coefficients: for thumbnails.
+//! A JPEG at a half, a quarter or an eighth of its size, straight from its coefficients: for thumbnails.
 
 use libjpeg_turbo_rs::{DecodeLimits, Decoder, PixelFormat, ScalingFactor};
 
@@ -6,9 +6,8 @@ use super::RgbImage;
 use super::error::MAX_PIXELS;
 use crate::structures::Size;
 
-/// One in so many pixels of each axis, the smallest picture first. At a half this decoder takes longer than decoding whole and
-/// averaging.
-const SCALES: [usize; 2] = [8, 4];
+/// One in so many pixels of each axis, the smallest picture first.
+const SCALES: [usize; 3] = [8, 4, 2];
 /// Of a progressive file; encoders write about ten.
 const MAX_SCANS: usize = 256;
 /// The coefficients of the largest progressive image, three 16-bit numbers a pixel, and as much again.

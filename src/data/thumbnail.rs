@@ -66,19 +66,20 @@ fn shrink(image: RgbImage, max_side: usize) -> RgbImage {
     let size = Size::new(scaled(from.width), scaled(from.height));
     let stride = from.width * 3;
     let row = |y: usize| &image.rgb[y * stride..(y + 1) * stride];
+    let columns: Vec<Covered> = (0..size.width)
+        .map(|x| Covered::of(x, size.width, from.width))
+        .collect();
     // Sums of columns in 16 bits as far as they hold them: twice as many at a time in a vector.
     let mut sums = vec![0u16; stride];
-    let mut totals = vec![0u64; stride];
+    let mut totals = vec![0f32; stride];
     let mut rgb = Vec::with_capacity(size.pixels() * 3);
     for y in 0..size.height {
         let rows = Covered::of(y, size.height, from.height);
-        totals.fill(0);
-        for (y, weight) in rows.parts {
-            if weight > 0 {
-                for (total, &value) in totals.iter_mut().zip(row(y)) {
-                    *total += u64::from(weight) * u64::from(value);
-                }
-            }
+        // Both parts of a row fit into 16 bits together.
+        let [(top, above), (bottom, below)] = rows.parts;
+        let both = row(top).iter().zip(row(bottom));
+        for (total, (&a, &b)) in totals.iter_mut().zip(both) {
+            *total = f32::from(above * u16::from(a) + below * u16::from(b));
         }
         for first in rows.whole.clone().step_by(ROWS_OF_16_BITS) {
             sums.fill(0);
@@ -88,58 +89,57 @@ fn shrink(image: RgbImage, max_side: usize) -> RgbImage {
                 }
             }
             for (total, &sum) in totals.iter_mut().zip(&sums) {
-                *total += u64::from(ONE) * u64::from(sum);
+                *total += f32::from(ONE) * f32::from(sum);
             }
         }
-        for x in 0..size.width {
-            let columns = Covered::of(x, size.width, from.width);
-            let mut pixel = [0u64; 3];
-            let mut add = |x: usize, weight: u32| {
-                for (sum, &total) in pixel.iter_mut().zip(&totals[3 * x..]) {
-                    *sum += u64::from(weight) * total;
+        for columns in &columns {
+            let mut pixel = [0f32; 3];
+            let mut add = |totals: &[f32], weight: u16| {
+                for (sum, &total) in pixel.iter_mut().zip(totals) {
+                    *sum += f32::from(weight) * total;
                 }
             };
             for (x, weight) in columns.parts {
-                add(x, weight);
+                add(&totals[3 * x..3 * x + 3], weight);
             }
-            for x in columns.whole.clone() {
-                add(x, ONE);
+            for total in totals[3 * columns.whole.start..3 * columns.whole.end].chunks_exact(3) {
+                add(total, ONE);
             }
-            let area = u64::from(columns.weight()) * u64::from(rows.weight());
-            rgb.extend(pixel.map(|sum| ((sum + area / 2) / area) as u8));
+            let share = 1.0 / (columns.weight() * rows.weight());
+            rgb.extend(pixel.map(|sum| (sum * share + 0.5) as u8));
         }
     }
     RgbImage { size, rgb }
 }
 
-/// The weight of a whole row or column.
-const ONE: u32 = 256;
+/// The weight of a whole row or column. Below it two weights of bytes add up to 16 bits.
+const ONE: u16 = 128;
 
 /// What an output row or column covers of the source; never nothing.
 struct Covered {
     /// Partly, with weights below `ONE`; a weight of 0 where there is none.
-    parts: [(usize, u32); 2],
+    parts: [(usize, u16); 2],
     whole: Range<usize>,
 }
 
 impl Covered {
     /// Of `at` among `small` that cover `large`.
     fn of(at: usize, small: usize, large: usize) -> Self {
-        let one = ONE as usize;
-        let edge = |at: usize| (at as u64 * large as u64 * u64::from(ONE) / small as u64) as usize;
-        let (start, end) = (edge(at), edge(at + 1)); // at least `ONE` apart, since it only shrinks
-        let whole = start.div_ceil(one)..end / one;
+        // In parts of a source row of which it has `small`; at least a row apart, since it only shrinks.
+        let (start, end) = (at * large, (at + 1) * large);
+        let whole = start.div_ceil(small)..end / small;
+        let share = |parts: usize| (parts as u64 * u64::from(ONE) / small as u64) as u16;
         Self {
             parts: [
-                (start / one, ((one - start % one) % one) as u32),
-                ((end / one).min(large - 1), (end % one) as u32),
+                (start / small, share((small - start % small) % small)),
+                ((end / small).min(large - 1), share(end % small)),
             ],
             whole,
         }
     }
 
-    fn weight(&self) -> u32 {
-        let parts: u32 = self.parts.iter().map(|(_, weight)| weight).sum();
-        parts + ONE * self.whole.len() as u32
+    fn weight(&self) -> f32 {
+        let parts: u16 = self.parts.iter().map(|(_, weight)| weight).sum();
+        f32::from(parts) + f32::from(ONE) * self.whole.len() as f32
     }
 }

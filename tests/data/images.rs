@@ -446,7 +446,7 @@ fn a_reduced_jpeg_is_the_whole_one_made_smaller() {
     let bytes = bytes_of(waves(), ImageFormat::Jpeg);
     let name = Path::new("waves.jpg");
     let whole = image::RgbImage::from_raw(1000, 700, try_decode(&bytes).unwrap().rgb).unwrap();
-    // An eighth, a quarter, and whole ones.
+    // An eighth, a quarter, a half, and the last one whole.
     for side in [125, 101, 250, 240, 500, 300, 999] {
         let small = decode_thumbnail_bytes(name, &bytes, side, None).unwrap();
         let Size { width, height } = small.size;
