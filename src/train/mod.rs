@@ -35,11 +35,6 @@ pub enum TrainError {
     /// A tensor operation failed.
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),
-    /// The gradient overflowed.
-    #[error(
-        "the gradient is NAN or INF: a lower lr or grad_clip may help; the last checkpoint is intact"
-    )]
-    Gradient,
     /// A ground truth has a label that the model has no class for.
     #[error("image {image} has an object of class {label}, but the model has {classes} classes")]
     Label {

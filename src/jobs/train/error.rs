@@ -116,6 +116,16 @@ pub enum TrainJobError {
         /// What to do.
         hint: &'static str,
     },
+    /// A starting checkpoint with more layers than the model.
+    #[error(
+        "{path} does not fit the configuration: it has {name}, which the model has not: set backbone.depth to the checkpoint's"
+    )]
+    Deeper {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Canonical name of one tensor too many.
+        name: String,
+    },
     /// `mpirun` started several processes of a build without MPI.
     #[error(
         "{size} processes were started together, but this build has no MPI: build it with --features mpi, or start it without mpirun"
@@ -186,6 +196,19 @@ pub enum TrainJobError {
         epoch: usize,
         /// 1-based within the epoch.
         step: usize,
+    },
+    /// The losses were numbers, their gradient is none.
+    #[error(
+        "In epoch: {epoch} step: {step}, the gradient is NAN or INF, of images {images}: a lower lr or grad_clip may help; the last \
+         checkpoint is intact"
+    )]
+    Gradient {
+        /// 1-based.
+        epoch: usize,
+        /// 1-based within the epoch.
+        step: usize,
+        /// The batch's files.
+        images: String,
     },
     /// A step failed.
     #[error("epoch {epoch}, step {step}: {source}")]

@@ -125,11 +125,15 @@ pub struct Tail {
 /// # Errors
 /// The log cannot be read.
 pub fn log_tail(run: &Path) -> Result<Option<Tail>, RunsError> {
-    // Names hold the time, so the last one is the newest.
+    // Names hold the time, so the last one is the newest; those of other ranks have a number behind it.
+    let of_a_rank = |path: &Path| {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        stem.matches('_').count() > 1
+    };
     let logs = std::fs::read_dir(run.join("logs")).into_iter().flatten();
     let logs = logs.flatten().map(|entry| entry.path());
     let newest = logs
-        .filter(|path| path.extension().is_some_and(|end| end == "log"))
+        .filter(|path| path.extension().is_some_and(|end| end == "log") && !of_a_rank(path))
         .max();
     newest.map(|path| tail(&path)).transpose()
 }

@@ -1,6 +1,6 @@
 //! The weights a run starts from (semantics.md 4.11).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::TrainJobError;
@@ -90,6 +90,20 @@ pub(super) fn weights(config: &Config) -> Result<Start, JobError> {
     Ok(start)
 }
 
+/// Every tensor of a shallow network is also in a deep one of the same width: nothing would be missing.
+fn deeper(config: &Config, path: &Path, weights: &Weights) -> Result<(), JobError> {
+    let wanted: BTreeSet<String> = parameters(config).into_iter().map(|p| p.name).collect();
+    let is_extra = |name: &&str| name.starts_with("backbone.layer") && !wanted.contains(*name);
+    match weights.names().find(is_extra) {
+        None => Ok(()),
+        Some(name) => Err(TrainJobError::Deeper {
+            path: path.to_owned(),
+            name: name.to_owned(),
+        }
+        .into()),
+    }
+}
+
 fn detector(config: &Config, path: &Path, start: &mut Start) -> Result<(), JobError> {
     let options = LoadOptions {
         dialect: config.dialect,
@@ -125,6 +139,7 @@ fn detector(config: &Config, path: &Path, start: &mut Start) -> Result<(), JobEr
             .into());
         }
     }
+    deeper(config, path, &loaded.weights)?;
     if without_head {
         start
             .notes

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use candle_core::Device;
+use candle_core::DeviceLocation;
 
 use super::super::log::RunLog;
 use super::super::measure::measure;
@@ -78,9 +78,9 @@ impl Session<'_> {
         let checkpoint = self
             .folder
             .checkpoint(0, self.progress.epoch, self.progress.step);
-        let device = match &self.device {
-            Device::Cpu => "cpu",
-            _ => "auto",
+        let device = match self.device.location() {
+            DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+            _ => "cpu".to_owned(),
         };
         let (told, folder) = (&mut self.told, &self.folder);
         let mut progress = |done: usize, total: usize| {
@@ -91,7 +91,7 @@ impl Session<'_> {
             told.now_and_then();
             log.tell(TrainEvent::Evaluated(done, total));
         };
-        let found = measure(&checkpoint, val, device, stop, &mut progress)?;
+        let found = measure(&checkpoint, val, &device, stop, &mut progress)?;
         self.told.record.evaluated = None;
         self.seconds_per_eval = Some(found.seconds);
         self.progress.epoch_seconds += found.seconds;

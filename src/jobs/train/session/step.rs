@@ -23,6 +23,16 @@ const SKIPPED_LISTED: usize = 1000;
 /// Steps that the speed is averaged over.
 const SPEED_WINDOW: f64 = 50.0;
 
+/// The files of a batch, for messages.
+fn paths(fed: &Fed) -> String {
+    let paths: Vec<String> = fed
+        .samples
+        .iter()
+        .map(|sample| sample.path.display().to_string())
+        .collect();
+    paths.join(", ")
+}
+
 impl Session<'_> {
     /// One data step; an update where it ends a group of micro-batches.
     pub(super) fn step(
@@ -52,8 +62,13 @@ impl Session<'_> {
         let rate = self.schedule.rate(self.progress.updates);
         let ends = is_full || is_last;
         let scale = self.loss_scale;
+        let paths = paths(&fed);
         let values = self.gradients(fed, ends, stop)?;
-        let norm = if ends { self.update(rate, log)? } else { None };
+        let norm = if ends {
+            self.update(rate, &paths, log)?
+        } else {
+            None
+        };
         let seconds = began.elapsed().as_secs_f64();
         self.progress.epoch_seconds += seconds;
         self.taken += 1;
@@ -154,16 +169,12 @@ impl Session<'_> {
             return Ok(None);
         }
         let (epoch, step) = (self.progress.epoch, self.progress.step);
-        let paths: Vec<String> = fed
-            .samples
-            .iter()
-            .map(|sample| sample.path.display().to_string())
-            .collect();
+        let paths = paths(&fed);
         let not_finite = |loss: &str| TrainJobError::NotFinite {
             epoch,
             step,
             loss: loss.to_owned(),
-            images: paths.join(", "),
+            images: paths.clone(),
         };
         let failed = |source: TrainError| match source {
             TrainError::Model(error) => match *error {
@@ -203,8 +214,14 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Applies what was gathered; returns the norm of the gradient, none where it overflowed and was left out.
-    fn update(&mut self, rate: f64, log: &mut RunLog<'_>) -> Result<Option<f64>, JobError> {
+    /// Applies what was gathered, last from the images at `paths`; returns the norm of the gradient, none where it overflowed and
+    /// was left out.
+    fn update(
+        &mut self,
+        rate: f64,
+        paths: &str,
+        log: &mut RunLog<'_>,
+    ) -> Result<Option<f64>, JobError> {
         let summed = (self.micro_batches * self.world.size()) as f64;
         let factor = 1.0 / (self.loss_scale.factor() * summed);
         let gradients = std::mem::take(&mut self.gathered);
@@ -225,7 +242,12 @@ impl Session<'_> {
                 ));
                 Ok(None)
             }
-            Verdict::Broken => Err(self.failed(TrainError::Gradient).into()),
+            Verdict::Broken => Err(TrainJobError::Gradient {
+                epoch: self.progress.epoch,
+                step: self.progress.step,
+                images: paths.to_owned(),
+            }
+            .into()),
         }
     }
 
