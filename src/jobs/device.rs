@@ -3,7 +3,7 @@
 use candle_core::{Device, DeviceLocation};
 
 use super::JobError;
-use crate::config;
+use crate::config::{self, Config};
 use crate::structures::Precision;
 
 /// What a user may ask for, for messages and completion.
@@ -43,6 +43,18 @@ pub fn choose(asked: &str) -> Result<Device, JobError> {
                 refuse(format!("{error}; `maskscope doctor` tells what is missing"))
             })
         }
+    }
+}
+
+/// What is asked for where a configuration has a say: `--device`, else its `device_target` and `device_id`.
+pub fn asked(by_flag: &str, config: &Config) -> String {
+    let is_open = matches!(by_flag, "" | "auto");
+    match config.device_target.as_str() {
+        "CPU" if is_open => "cpu".into(),
+        _ if is_open && config.device_id > 0 && candle_core::utils::cuda_is_available() => {
+            format!("cuda:{}", config.device_id)
+        }
+        _ => by_flag.to_owned(),
     }
 }
 
@@ -158,6 +170,15 @@ pub fn describe(device: &Device) -> String {
     }
 }
 
+/// What to ask for to get the device of a description.
+pub fn described(description: &str) -> Option<String> {
+    if description.starts_with("CPU") {
+        return Some("cpu".into());
+    }
+    let number: usize = description.strip_prefix("CUDA ")?.parse().ok()?;
+    Some(format!("cuda:{number}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +194,26 @@ mod tests {
             let (precision, note) = precision(asked, &Device::Cpu);
             assert_eq!((precision, note.is_some()), (Precision::Float32, is_told));
         }
+    }
+
+    #[test]
+    fn a_description_leads_back_to_its_device() {
+        let of = |text: &str| described(text);
+        assert_eq!(of(&describe(&Device::Cpu)).as_deref(), Some("cpu"));
+        assert_eq!(of("CUDA 1").as_deref(), Some("cuda:1"));
+        assert_eq!(of("elsewhere"), None);
+    }
+
+    #[test]
+    fn the_configuration_chooses_where_no_flag_does() {
+        let of = |target: &str| Config {
+            device_target: target.into(),
+            ..Config::default()
+        };
+        assert_eq!(asked("", &of("CPU")), "cpu");
+        assert_eq!(asked("auto", &of("CPU")), "cpu");
+        assert_eq!(asked("cuda:1", &of("CPU")), "cuda:1");
+        assert_eq!(asked("", &of("GPU")), "");
     }
 
     #[test]

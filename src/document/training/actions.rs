@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::worker::{Event, Request};
 use super::{FineTune, Launching, TrainerOptions, Training};
 use crate::document::{Document, ModelState, Notice, NoticeKind, SourceKind};
+use crate::jobs::device;
 
 /// Events of a frame: a long run comes in large parts, and a frame takes a few milliseconds.
 const EVENTS: usize = 12;
@@ -102,8 +103,14 @@ impl Document {
             return;
         };
         let words = ["train", "--resume", &folder.to_string_lossy()].map(str::to_owned);
+        let mut words = words.to_vec();
+        // On the device that it ran on: its losses go on to the last bit there alone.
+        let ran_on = run.record.as_ref().map(|record| &*record.device);
+        if let Some(device) = ran_on.and_then(device::described) {
+            words.extend(["--device".to_owned(), device]);
+        }
         let label = run.name.clone();
-        self.launch(label, words.to_vec(), Some(folder.to_owned()));
+        self.launch(label, words, Some(folder.to_owned()));
     }
 
     fn launch(&mut self, label: String, arguments: Vec<String>, resumes: Option<PathBuf>) {

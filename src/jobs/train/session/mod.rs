@@ -40,10 +40,15 @@ pub(super) fn run(
     stop: &AtomicBool,
     report: &mut (dyn FnMut(TrainEvent<'_>) + Send),
 ) -> Result<Trained, JobError> {
-    let device = device::choose_for(&request.device, world.local_rank())?;
+    let asked = device::asked(&request.device, &setup.config);
+    let device = device::choose_for(&asked, world.local_rank())?;
     let rank = (!world.leads()).then(|| world.rank());
     let log_path = log::path(&folder.path, rank);
     let mut log = RunLog::new(Some(&log_path), report)?;
+    let wants_card = matches!(&*asked, "" | "auto") && candle_core::utils::cuda_is_available();
+    if wants_card && device.is_cpu() {
+        log.warn("no CUDA device answers: training on the CPU");
+    }
     if let Some(note) = world.use_cards(&device, stop)? {
         log.warn(&note);
     }
@@ -86,7 +91,7 @@ pub(super) fn trial(
     folder: RunFolder,
 ) -> Result<Trial, JobError> {
     const STEPS: usize = 3;
-    let device = device::choose(&request.device)?;
+    let device = device::choose(&device::asked(&request.device, &setup.config))?;
     let mut silent = |_: TrainEvent<'_>| {};
     let mut log = RunLog::new(None, &mut silent)?;
     let (world, stop) = (World::alone(), AtomicBool::new(false));
