@@ -767,7 +767,8 @@ fn a_run_is_resumed_from_its_folder() {
     until(&mut window, "the process", |_| {
         home.told().contains("--resume")
     });
-    let expected = format!("train --resume {} --run-record", folder.display());
+    // On the device that its record names.
+    let expected = format!("train --resume {} --device cpu --run-record", folder.display());
     assert!(home.told().contains(&expected), "{}", home.told());
     assert!(
         !folder.join("stop").exists(),
