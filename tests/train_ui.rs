@@ -768,7 +768,10 @@ fn a_run_is_resumed_from_its_folder() {
         home.told().contains("--resume")
     });
     // On the device that its record names.
-    let expected = format!("train --resume {} --device cpu --run-record", folder.display());
+    let expected = format!(
+        "train --resume {} --device cpu --run-record",
+        folder.display()
+    );
     assert!(home.told().contains(&expected), "{}", home.told());
     assert!(
         !folder.join("stop").exists(),
