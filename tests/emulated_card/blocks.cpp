@@ -199,7 +199,6 @@ void launch(const Kernel* kernel, Index grid, Index block, std::vector<std::arra
     }
 }
 
-
 void block_barrier() { wait(Waits::ForBlock); }
 void warp_barrier() { wait(Waits::ForWarp); }
 unsigned lane() { return current % 32; }

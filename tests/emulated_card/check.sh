@@ -7,6 +7,7 @@ target=$(realpath "$2")
 export LD_LIBRARY_PATH=$card:${CUDA_HOME:-/usr/local/cuda}/lib
 program=$target/debug/maskscope
 tests=$(ls -t "$target"/debug/deps/integration-* | grep -v '\.d$' | head -n 1)
+cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 bodies=(golden ops:: conv:: gradients training::parts)

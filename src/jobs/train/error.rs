@@ -187,9 +187,9 @@ pub enum TrainJobError {
     },
     /// A step did not fit into the memory of its device.
     #[error(
-        "epoch {epoch}, step {step}: the device has no memory for this step: go on from the last checkpoint (--resume) with a \
-         smaller batch_size and accumulate_step as much larger, or begin anew with smaller images (img_width, img_height) \
-         or --set precision=f16"
+        "epoch {epoch}, step {step}: the device has no memory for this step: begin another run, from the last checkpoint of this one \
+         (--pretrained) where there is one, with a smaller batch_size and accumulate_step as much larger, with smaller images \
+         (img_width, img_height) or with --set precision=f16"
     )]
     NoMemory {
         /// 1-based.
