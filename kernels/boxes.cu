@@ -111,9 +111,9 @@ __device__ static void sort_keys(unsigned long long* keys, unsigned length) {
 }
 
 // Rows of `length` scores -> of each the `most` best, best first, equal ones by index: index and score, absent behind the
-// last; and how many there were in all. `most` is at most MOST_CANDIDATES. One block a row.
-extern "C" __global__ void top_k(const float* scores, unsigned* indices, float* best, unsigned* found, int length,
-                                 int most) {
+// last; and how many there were in all. `most` is at most MOST_CANDIDATES. One block of up to 1024 threads a row.
+extern "C" __launch_bounds__(1024) __global__ void top_k(const float* scores, unsigned* indices, float* best,
+                                                         unsigned* found, int length, int most) {
     __shared__ unsigned long long keys[MOST_CANDIDATES];
     __shared__ unsigned present;
     __shared__ unsigned taken;

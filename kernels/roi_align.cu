@@ -106,8 +106,8 @@ extern "C" __global__ void roi_align_forward(const float* map, const float* rois
             }
         }
     }
-    const int samples = rows.samples * columns.samples;
-    output[index] = samples > 0 ? sum / (float)samples : 0.0f;
+    const float samples = (float)rows.samples * (float)columns.samples; // of a broken box more than an int holds
+    output[index] = samples > 0.0f ? sum / samples : 0.0f;
 }
 
 // One block a cell of the map (x, y, image), one thread a channel. Each cell collects from the RoIs that touch it, in their

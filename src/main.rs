@@ -15,7 +15,9 @@ fn main() -> ExitCode {
         Err(refused) => return refuse(&refused).into(),
     };
     cli::start_logging(&cli.shared);
-    cli::hand_over(&cli.shared.device);
+    if cli.may_use_device() {
+        cli::hand_over(&cli.shared.device);
+    }
     let exit = match run(&cli) {
         Ok(true) => Exit::Done,
         Ok(false) => Exit::Failed,

@@ -12,7 +12,7 @@ int cuInit(unsigned flags) { return 0; }
 int cuDeviceGetCount(int *count) { *count = DEVICES; return 0; }
 int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return 0; }
 int cuDeviceTotalMem_v2(unsigned long *bytes, int device) { *bytes = 8ul << 30; return 0; }
-int cuDeviceGetAttribute(int *value, int attribute, int device) { *value = 9; return 0; }
+int cuDeviceGetAttribute(int *value, int attribute, int device) { *value = CAPABILITY; return 0; }
 int cuDeviceGetName(char *name, int length, int device) { strncpy(name, "Paper card", length); return 0; }
 "#;
 
@@ -33,12 +33,18 @@ impl Place {
 
     /// None without a C compiler, which is an error in CI.
     fn with_driver(self, devices: u32) -> Option<Self> {
+        self.with_cards(devices, 9)
+    }
+
+    /// Cards of compute capability `N.N`.
+    fn with_cards(self, devices: u32, capability: u32) -> Option<Self> {
         let source = self.path("driver.c");
         std::fs::write(&source, DRIVER).unwrap();
         let compiled = Command::new("cc")
             .args(["-shared", "-fPIC", "-o"])
             .arg(self.path("libcuda.so.1"))
             .arg(format!("-DDEVICES={devices}"))
+            .arg(format!("-DCAPABILITY={capability}"))
             .arg(&source)
             .output();
         match compiled {
@@ -105,19 +111,37 @@ fn a_device_makes_the_other_build_take_over() {
     let Some(place) = Place::new().with_companion(&speaks()).with_driver(1) else {
         return;
     };
-    let (out, complaints) = place.run(&["check", "a folder"], &[]);
+    let (out, complaints) = place.run(&["eval", "--checkpoint", "w", "a folder"], &[]);
     assert_eq!(
         (out.as_str(), complaints.as_str()),
-        ("CUDA done: check a folder\n", "")
+        ("CUDA done: eval --checkpoint w a folder\n", "")
     );
-    // Those who want the processor get this program.
-    let (out, _) = place.run(&["--version", "--device", "cpu"], &[]);
+    // What runs no network does not look for a device.
+    let (out, _) = place.run(&["--version"], &[]);
     assert!(out.contains("not in this build; driver present"), "{out}");
-    let (out, _) = place.run(&["--version"], &[("MASKSCOPE_CUDA", "off")]);
-    assert!(out.contains("not in this build"), "{out}");
+    let (out, _) = place.run(&["completions", "bash"], &[]);
+    assert!(out.contains("_maskscope()"), "{out}");
+    // Those who want the processor get this program.
+    let own = "this build has no CUDA support";
+    let (out, _) = place.run(&["doctor", "--device", "cpu"], &[]);
+    assert!(out.contains(own), "{out}");
+    let (out, _) = place.run(&["doctor"], &[("MASKSCOPE_CUDA", "off")]);
+    assert!(out.contains(own), "{out}");
     // One that was handed over to does not hand over again.
-    let (out, _) = place.run(&["--version"], &[("MASKSCOPE_HANDED_OVER", "done")]);
-    assert!(out.contains("not in this build"), "{out}");
+    let (out, _) = place.run(&["doctor"], &[("MASKSCOPE_HANDED_OVER", "done")]);
+    assert!(out.contains(own), "{out}");
+}
+
+#[test]
+fn a_card_that_the_kernels_do_not_run_on_is_told_and_left_alone() {
+    let Some(place) = Place::new().with_companion(&speaks()).with_cards(1, 7) else {
+        return;
+    };
+    let check = place.cuda();
+    let found = check["found"].to_string();
+    assert!(found.contains("compute capability 7.7"), "{found}");
+    let used = check["used"].to_string();
+    assert!(used.contains("that it runs on"), "{used}");
 }
 
 #[test]
@@ -125,8 +149,8 @@ fn without_a_device_this_program_goes_on() {
     let Some(place) = Place::new().with_companion(&speaks()).with_driver(0) else {
         return;
     };
-    let (out, _) = place.run(&["--version"], &[]);
-    assert!(out.contains("not in this build"), "{out}");
+    let (out, _) = place.run(&["doctor"], &[]);
+    assert!(out.contains("this build has no CUDA support"), "{out}");
     let used = place.cuda()["used"].to_string();
     assert!(used.contains("no CUDA device answers"), "{used}");
     // Nor without a driver at all.
@@ -147,8 +171,8 @@ fn a_build_that_cannot_be_used_is_told_and_does_no_harm() {
         let Some(place) = Place::new().with_companion(&script).with_driver(1) else {
             return;
         };
-        let (out, complaints) = place.run(&["--version"], &[]);
-        assert!(out.contains("not in this build"), "{out}");
+        let (out, complaints) = place.run(&["doctor"], &[]);
+        assert!(out.contains("this build has no CUDA support"), "{out}");
         assert!(
             complaints.contains(told) && complaints.contains("going on without CUDA"),
             "{complaints}"

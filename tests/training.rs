@@ -5,4 +5,6 @@ mod gradients;
 mod parts;
 #[cfg(feature = "mpi")]
 mod ranks;
+mod resume;
 pub mod runs;
+mod starts;

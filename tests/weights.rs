@@ -3,11 +3,11 @@
 #[path = "weights/bounded.rs"]
 mod bounded;
 #[path = "weights/build.rs"]
-mod build;
+pub mod build;
 #[path = "weights/files.rs"]
 mod files;
 #[path = "weights/foreign.rs"]
-mod foreign;
+pub mod foreign;
 #[path = "weights/foreign_detectors.rs"]
 mod foreign_detectors;
 #[path = "weights/golden.rs"]

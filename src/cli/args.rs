@@ -71,6 +71,20 @@ pub struct WindowArgs {
     pub no_cache: bool,
 }
 
+impl Cli {
+    /// Whether what was asked for may run a network, so that it is worth looking for a device.
+    pub fn may_use_device(&self) -> bool {
+        let runs = match &self.command {
+            None => true,
+            Some(command) => matches!(
+                command,
+                Command::Infer(_) | Command::Eval(_) | Command::Train(_) | Command::Doctor(_)
+            ),
+        };
+        runs && !self.version
+    }
+}
+
 impl WindowArgs {
     /// Whether anything was given that only the window reads.
     pub fn is_given(&self) -> bool {

@@ -44,6 +44,9 @@ pub struct Choice {
     pub use_adapter: bool,
     /// In words.
     pub why: String,
+    /// Whether it would come out the same tomorrow: an adapter that failed today is tried again.
+    #[serde(default)]
+    is_known: bool,
 }
 
 /// What is known of an adapter before it is timed.
@@ -69,6 +72,7 @@ impl Choice {
             timings,
             use_adapter,
             why,
+            is_known: timings.is_some(),
         }
     }
 
@@ -84,7 +88,10 @@ impl Choice {
         let identity = Some(adapter.identity);
         if adapter.is_software {
             let why = "the processor itself draws for it".into();
-            return Self::new(identity, None, false, why);
+            return Self {
+                is_known: true,
+                ..Self::new(identity, None, false, why)
+            };
         }
         match time() {
             Ok(timings) => {
@@ -102,7 +109,8 @@ impl Choice {
 
     /// Whether this choice still holds on this machine, as far as can be told without opening an adapter.
     fn holds(&self) -> bool {
-        self.version == env!("CARGO_PKG_VERSION") && self.threads == rayon::current_num_threads()
+        let is_ours = self.version == env!("CARGO_PKG_VERSION");
+        self.is_known && is_ours && self.threads == rayon::current_num_threads()
     }
 }
 
@@ -148,12 +156,16 @@ fn measured(opened: &Result<Arc<Compute>, ComputeError>, file: Option<&Path>) ->
         Ok(compute) => time(compute).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     });
-    if let Some(file) = file {
-        let folder = file.parent().map_or(Ok(()), std::fs::create_dir_all);
-        // What cannot be remembered is measured again next time.
-        let _ = folder.map(|()| write_json(file, &choice));
+    if let Some(file) = file.filter(|_| choice.is_known) {
+        remember(&choice, file);
     }
     choice
+}
+
+fn remember(choice: &Choice, file: &Path) {
+    let folder = file.parent().map_or(Ok(()), std::fs::create_dir_all);
+    // What cannot be remembered is measured again next time.
+    let _ = folder.map(|()| write_json(file, choice));
 }
 
 fn place() -> Option<PathBuf> {
@@ -241,7 +253,12 @@ mod tests {
             adapter: "none".into(),
             reason: "no driver".into(),
         });
-        let choice = measured(&refused, Some(&file));
+        // An adapter that cannot be opened today may be there tomorrow.
+        assert!(!measured(&refused, Some(&file)).holds() && !file.exists());
+        assert!(!Choice::of(adapter(false), || Err("lost".into())).holds());
+        assert!(Choice::of(adapter(true), || panic!("it was timed")).holds());
+        let choice = Choice::of(adapter(false), timed(0.1, 0.02));
+        remember(&choice, &file);
         assert_eq!(read(&file), Some(choice.clone()));
         assert!(choice.holds());
         let of_other = Choice {

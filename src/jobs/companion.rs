@@ -3,7 +3,8 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use super::doctor;
 
@@ -14,6 +15,9 @@ pub const VARIABLE: &str = "MASKSCOPE_CUDA";
 /// Set by the program that hands over, so that nobody does it twice.
 pub const HANDED_OVER: &str = "MASKSCOPE_HANDED_OVER";
 
+/// The other build tells its version within so long; how often it is looked after meanwhile.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PERIOD: Duration = Duration::from_millis(2);
 /// Longest text that the other build is listened to.
 const MOST_TEXT: u64 = 64 * 1024;
 
@@ -44,7 +48,7 @@ impl Companion {
             Self::Off => Some(format!("{VARIABLE}=off: {NAME} is not used")),
             Self::NotThere(place) => Some(format!("no build for CUDA at {}", place.display())),
             Self::NoDevice(place) => Some(format!(
-                "{} is there, but no CUDA device answers",
+                "{} is there, but no CUDA device answers that it runs on",
                 place.display()
             )),
             Self::CannotStart(place, why) => {
@@ -97,15 +101,24 @@ fn try_it(place: PathBuf) -> Companion {
         Ok(child) => child,
         Err(error) => return Companion::CannotStart(place, error.to_string()),
     };
+    // A version and an error are short: no pipe is full before the end.
+    let status = match wait(&mut child) {
+        Ok(Some(status)) => status,
+        Ok(None) => {
+            // It may have ended in this moment.
+            let _ = child.kill();
+            let _ = child.wait();
+            let why = format!("it says nothing within {} s", PATIENCE.as_secs());
+            return Companion::CannotStart(place, why);
+        }
+        Err(error) => return Companion::CannotStart(place, error.to_string()),
+    };
     let said = read(child.stdout.take());
     let complained = read(child.stderr.take());
-    match child.wait() {
-        Ok(status) if status.success() => {}
-        Ok(status) if complained.trim().is_empty() => {
-            return Companion::CannotStart(place, status.to_string());
-        }
-        Ok(_) => return Companion::CannotStart(place, complained.trim().to_owned()),
-        Err(error) => return Companion::CannotStart(place, error.to_string()),
+    match complained.trim() {
+        _ if status.success() => {}
+        "" => return Companion::CannotStart(place, status.to_string()),
+        why => return Companion::CannotStart(place, why.to_owned()),
     }
     let first = said.lines().next().unwrap_or_default().trim();
     if first == format!("maskscope {}", doctor::VERSION) {
@@ -113,6 +126,18 @@ fn try_it(place: PathBuf) -> Companion {
     } else {
         Companion::OtherVersion(place, first.to_owned())
     }
+}
+
+/// Its end; none where that takes too long.
+fn wait(child: &mut Child) -> std::io::Result<Option<ExitStatus>> {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        std::thread::sleep(PERIOD);
+    }
+    Ok(None)
 }
 
 fn read(pipe: Option<impl Read>) -> String {

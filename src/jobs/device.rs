@@ -6,12 +6,15 @@ use super::JobError;
 use crate::config::{self, Config};
 use crate::structures::Precision;
 
+/// Compute capability that the kernels are compiled for: they run on it and on newer cards.
+pub const LEAST_CAPABILITY: (i32, i32) = (8, 0);
+
 /// What a user may ask for, for messages and completion.
 pub const CHOICES: &str = "auto, cpu, cuda, cuda:N";
 
 /// The device of `auto`, `cpu`, `cuda` or `cuda:N`; empty is `auto`.
 ///
-/// `auto` takes CUDA where this build has it and a device answers, else the CPU.
+/// `auto` takes the first card that works where this build has CUDA, else the CPU, and says in the log what stood in the way.
 ///
 /// # Errors
 /// An unknown name; CUDA asked for by name and not to be had.
@@ -23,7 +26,10 @@ pub fn choose(asked: &str) -> Result<Device, JobError> {
     match asked {
         "cpu" => Ok(Device::Cpu),
         "" | "auto" if !candle_core::utils::cuda_is_available() => Ok(Device::Cpu),
-        "" | "auto" => Ok(cuda(0).unwrap_or(Device::Cpu)),
+        "" | "auto" => Ok(first_card().unwrap_or_else(|why| {
+            log::warn!("computing on the CPU: {why}; `maskscope doctor` tells more");
+            Device::Cpu
+        })),
         _ => {
             let ordinal = match asked.strip_prefix("cuda") {
                 Some("") => Some(0),
@@ -36,22 +42,29 @@ pub fn choose(asked: &str) -> Result<Device, JobError> {
                     "this build has no CUDA support; use --device cpu".into(),
                 ));
             }
-            cuda(ordinal).map_err(|error| {
-                // Its first line: a trace of candle's may follow.
-                let error = error.to_string();
-                let error = error.lines().next().unwrap_or_default();
-                refuse(format!("{error}; `maskscope doctor` tells what is missing"))
-            })
+            cuda(ordinal)
+                .map_err(|why| refuse(format!("{why}; `maskscope doctor` tells what is missing")))
         }
     }
 }
 
-/// What is asked for where a configuration has a say: `--device`, else its `device_target` and `device_id`.
-pub fn asked(by_flag: &str, config: &Config) -> String {
+/// The first card that works; of none, why the first one does not.
+fn first_card() -> Result<Device, String> {
+    let first = cuda(0);
+    let Err(why) = first else { return first };
+    (1..cards())
+        .find_map(|ordinal| cuda(ordinal).ok())
+        .ok_or(why)
+}
+
+/// What is asked for where a configuration has a say: `--device`, else its `device_target` and `device_id`. Of several ranks each
+/// takes the card of its own number: `device_id` is for one.
+pub fn asked(by_flag: &str, config: &Config, ranks: usize) -> String {
     let is_open = matches!(by_flag, "" | "auto");
+    let is_named = ranks == 1 && config.device_id > 0;
     match config.device_target.as_str() {
         "CPU" if is_open => "cpu".into(),
-        _ if is_open && config.device_id > 0 && candle_core::utils::cuda_is_available() => {
+        _ if is_open && is_named && candle_core::utils::cuda_is_available() => {
             format!("cuda:{}", config.device_id)
         }
         _ => by_flag.to_owned(),
@@ -70,7 +83,7 @@ pub fn choose_for(asked: &str, local_rank: usize) -> Result<Device, JobError> {
     }
     match asked {
         "" | "auto" => of_rank(local_rank).or_else(|refused| match cuda(0) {
-            Err(_) => Ok(Device::Cpu), // no card at all: every process computes on the processor
+            Err(_) => choose(asked), // no card at all: every process computes on the processor
             Ok(_) => Err(refused),
         }),
         "cuda" => of_rank(local_rank),
@@ -79,22 +92,52 @@ pub fn choose_for(asked: &str, local_rank: usize) -> Result<Device, JobError> {
 }
 
 fn of_rank(local_rank: usize) -> Result<Device, JobError> {
-    cuda(local_rank).map_err(|error| {
-        let error = error.to_string();
-        let first = error.lines().next().unwrap_or_default();
-        JobError::Device {
-            asked: format!("cuda:{local_rank}"),
-            why: format!(
-                "each process takes a card of its own: start no more of them than there are cards ({first})"
-            ),
-        }
+    cuda(local_rank).map_err(|why| JobError::Device {
+        asked: format!("cuda:{local_rank}"),
+        why: format!(
+            "each process takes a card of its own: start no more of them than there are cards ({why})"
+        ),
     })
 }
 
-/// A device with one stream for all threads: candle's plain one has a stream for each thread, and work that threads hand on
-/// to each other would not be in order.
-fn cuda(ordinal: usize) -> candle_core::Result<Device> {
-    Device::new_cuda_with_stream(ordinal)
+/// A card, or why it cannot be used.
+///
+/// It has one stream for all threads: candle's plain device has a stream for each thread, and work that threads hand on to each
+/// other would not be in order.
+fn cuda(ordinal: usize) -> Result<Device, String> {
+    let device = Device::new_cuda_with_stream(ordinal).map_err(|error| {
+        // Its first line: a trace of candle's may follow.
+        let error = error.to_string();
+        error.lines().next().unwrap_or_default().to_owned()
+    })?;
+    #[cfg(feature = "cuda")]
+    if let Device::Cuda(card) = &device {
+        let context = card.cuda_stream();
+        let (major, minor) = (context.context().compute_capability())
+            .map_err(|error| format!("it does not tell its compute capability ({error})"))?;
+        let (least, _) = LEAST_CAPABILITY;
+        if major < least {
+            return Err(format!(
+                "CUDA {ordinal} has compute capability {major}.{minor}, the kernels need {least}.0"
+            ));
+        }
+        if let Err(error) = crate::ops::cuda::keep_memory(card) {
+            log::debug!("CUDA {ordinal} gives memory back at every wait: {error}");
+        }
+    }
+    Ok(device)
+}
+
+#[cfg(feature = "cuda")]
+fn cards() -> usize {
+    use candle_core::cuda_backend::cudarc::driver::CudaContext;
+    let count = CudaContext::device_count().unwrap_or(0);
+    usize::try_from(count).unwrap_or(0)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cards() -> usize {
+    0
 }
 
 /// The precision that a configuration asks for on a device, and what a person should know of it.
@@ -110,9 +153,9 @@ pub fn precision(asked: config::Precision, device: &Device) -> (Precision, Optio
         return (Precision::Float32, note);
     }
     let precision = match asked {
-        Asked::Auto if has_tensor_cores(device) => Precision::TensorFloat32,
-        Asked::Auto | Asked::F32 => Precision::Float32,
-        Asked::Tf32 => Precision::TensorFloat32,
+        Asked::F32 => Precision::Float32,
+        // Every card that the kernels run on has it.
+        Asked::Auto | Asked::Tf32 => Precision::TensorFloat32,
         Asked::F16 => Precision::Float16,
         Asked::Bf16 => Precision::Bfloat16,
     };
@@ -127,22 +170,6 @@ pub fn set_precision(precision: Precision) {
     let _ = precision;
 }
 
-/// TensorFloat-32 came with compute capability 8.0.
-#[cfg(feature = "cuda")]
-fn has_tensor_cores(device: &Device) -> bool {
-    let Device::Cuda(device) = device else {
-        return false;
-    };
-    let stream = device.cuda_stream();
-    let capability = stream.context().compute_capability();
-    capability.is_ok_and(|(major, _)| major >= 8)
-}
-
-#[cfg(not(feature = "cuda"))]
-fn has_tensor_cores(_: &Device) -> bool {
-    false
-}
-
 /// Chooses what helps the device: on the processor, whether a graphics adapter takes RoIAlign. Takes a second where nothing
 /// is remembered.
 pub fn prepare(device: &Device) {
@@ -152,6 +179,16 @@ pub fn prepare(device: &Device) {
     }
     #[cfg(not(feature = "gpu"))]
     let _ = device;
+}
+
+/// Memory that a device could still give, in bytes; `None` where it does not tell.
+pub fn free_memory(device: &Device) -> Option<u64> {
+    #[cfg(feature = "cuda")]
+    if let Device::Cuda(card) = device {
+        let free = card.cuda_stream().context().mem_get_info().ok()?.0;
+        return Some(free as u64);
+    }
+    device.is_cpu().then(super::available_memory).flatten()
 }
 
 /// What runs the network, for people: `CPU, 2 threads` or `CUDA 0`.
@@ -210,10 +247,17 @@ mod tests {
             device_target: target.into(),
             ..Config::default()
         };
-        assert_eq!(asked("", &of("CPU")), "cpu");
-        assert_eq!(asked("auto", &of("CPU")), "cpu");
-        assert_eq!(asked("cuda:1", &of("CPU")), "cuda:1");
-        assert_eq!(asked("", &of("GPU")), "");
+        assert_eq!(asked("", &of("CPU"), 1), "cpu");
+        assert_eq!(asked("auto", &of("CPU"), 2), "cpu");
+        assert_eq!(asked("cuda:1", &of("CPU"), 1), "cuda:1");
+        assert_eq!(asked("", &of("GPU"), 1), "");
+        let second = Config {
+            device_id: 1,
+            ..of("GPU")
+        };
+        assert_eq!(asked("", &second, 2), "");
+        let alone = asked("", &second, 1);
+        assert_eq!(alone == "cuda:1", candle_core::utils::cuda_is_available());
     }
 
     #[test]

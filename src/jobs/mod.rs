@@ -22,6 +22,7 @@ mod queue;
 pub mod sets;
 pub mod synth;
 pub mod train;
+mod upload;
 
 pub use error::JobError;
 pub use memory::{available_memory, peak_memory, resident_memory};

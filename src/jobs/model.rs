@@ -6,15 +6,13 @@ use std::time::SystemTime;
 
 use candle_core::{Device, Tensor};
 
-#[cfg(feature = "cuda")]
-use super::batches::is_out_of_memory;
 use super::infer::{ModelRequest, ModelSummary};
+pub use super::upload::Prepared;
+use super::upload::Upload;
 use super::{JobError, device};
 use crate::config::{Config, Depth, Dialect, DialectChoice, Style};
-use crate::data::{PreparedImage, RgbImage, prepare};
+use crate::data::{RgbImage, prepare};
 use crate::model::{Detector, InputBatch, ModelError};
-#[cfg(feature = "cuda")]
-use crate::ops::cuda::Uploader;
 use crate::structures::{BoxXyxy, Detection, ImageTransform, Precision};
 use crate::weights::{self, IouHead, LoadOptions, LoadedCheckpoint};
 
@@ -26,8 +24,7 @@ pub struct LoadedModel {
     dialect: Dialect,
     device: Device,
     precision: Precision,
-    #[cfg(feature = "cuda")]
-    uploader: Option<Uploader>,
+    upload: Upload,
     /// What a person should know of it.
     pub summary: ModelSummary,
 }
@@ -88,11 +85,7 @@ impl LoadedModel {
             detector,
             config: checkpoint.config,
             dialect: checkpoint.dialect,
-            #[cfg(feature = "cuda")]
-            uploader: match &device {
-                Device::Cuda(device) => Some(Uploader::new(device)),
-                _ => None,
-            },
+            upload: Upload::new(&device),
             device,
             precision,
             summary,
@@ -119,18 +112,8 @@ impl LoadedModel {
     /// # Errors
     /// A failed upload.
     pub fn prepare(&self, image: &RgbImage) -> candle_core::Result<Prepared> {
-        let PreparedImage { planes, transform } = prepare(image, &self.config, self.dialect);
-        let shape = [1, 3, transform.padded.height, transform.padded.width];
-        #[cfg(feature = "cuda")]
-        if let Some(uploader) = &self.uploader {
-            match uploader.upload(&planes, &shape) {
-                Ok(planes) => return Ok(Prepared { planes, transform }),
-                Err(error) if is_out_of_memory(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let planes = Tensor::from_vec(planes, &shape, &Device::Cpu)?;
-        Ok(Prepared { planes, transform })
+        let prepared = prepare(image, &self.config, self.dialect);
+        self.upload.prepared(prepared)
     }
 
     /// Detections of each prepared image.
@@ -139,7 +122,7 @@ impl LoadedModel {
     /// NaN in weights or input; a failed tensor operation.
     pub fn detect(&self, images: &[Prepared]) -> Result<Vec<Vec<Detection>>, ModelError> {
         let transforms = images.iter().map(|image| image.transform).collect();
-        let images = stacked(images, &self.device)?;
+        let images = self.upload.stacked(images)?;
         self.detector.detect(&InputBatch { images, transforms })
     }
 
@@ -178,47 +161,6 @@ impl LoadedModel {
 pub struct Features {
     pyramid: Vec<Tensor>,
     transform: ImageTransform,
-}
-
-/// An image as the network sees it.
-#[derive(Debug)]
-pub struct Prepared {
-    /// (1,3,H,W), normalised and padded.
-    planes: Tensor,
-    transform: ImageTransform,
-}
-
-/// (N,3,H,W): a batch is padded with zeros to its largest image (semantics.md 2.3).
-fn stacked(images: &[Prepared], device: &Device) -> candle_core::Result<Tensor> {
-    let padded = || images.iter().map(|image| image.transform.padded);
-    let height = padded().map(|size| size.height).max().unwrap_or(0);
-    let width = padded().map(|size| size.width).max().unwrap_or(0);
-    let mut rows = Vec::with_capacity(images.len());
-    for image in images {
-        let own = image.transform.padded;
-        rows.push(
-            image
-                .planes
-                .to_device(device)?
-                .pad_with_zeros(2, 0, height - own.height)?
-                .pad_with_zeros(3, 0, width - own.width)?,
-        );
-    }
-    if rows.len() == 1 {
-        return Ok(rows.remove(0));
-    }
-    Tensor::cat(&rows, 0)
-}
-
-/// As `stacked`, of images on the host.
-pub(super) fn stack(images: Vec<PreparedImage>, device: &Device) -> candle_core::Result<Tensor> {
-    let prepared = |PreparedImage { planes, transform }| {
-        let shape = (1, 3, transform.padded.height, transform.padded.width);
-        let planes = Tensor::from_vec(planes, shape, &Device::Cpu)?;
-        Ok(Prepared { planes, transform })
-    };
-    let images = images.into_iter().map(prepared);
-    stacked(&images.collect::<candle_core::Result<Vec<_>>>()?, device)
 }
 
 /// Gives the last model's memory back.

@@ -8,7 +8,8 @@ const GROWTH: f64 = 2.0;
 const BACKOFF: f64 = 0.5;
 /// A float16 holds up to 65,504: beyond it a scale would overflow by itself.
 const MOST: f64 = 65_536.0;
-const LEAST: f64 = 1.0;
+/// Updates left out in a row that end a run (semantics.md 4.9).
+const SKIPS: usize = 20;
 
 /// A factor that follows what the gradients bear, or stays.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub struct LossScale {
     /// Updates since it last changed.
     since: usize,
     is_dynamic: bool,
+    /// Updates left out in a row.
+    #[serde(default)]
+    skipped: usize,
 }
 
 /// What becomes of an update.
@@ -26,7 +30,7 @@ pub enum Verdict {
     Keep,
     /// Gradients overflowed: it is left out, and the next is scaled less.
     Skip,
-    /// Gradients are no numbers, and no smaller factor is left to try.
+    /// Gradients are no numbers, and a smaller factor did not help.
     Broken,
 }
 
@@ -37,15 +41,18 @@ impl LossScale {
             factor,
             since: 0,
             is_dynamic: false,
+            skipped: 0,
         }
     }
 
-    /// A factor that is halved where gradients overflow, and doubled after 2,000 updates without.
+    /// A factor that is halved where gradients overflow, and doubled after 2,000 updates without. The 20th overflow in a row is
+    /// none that a factor can mend.
     pub fn dynamic(first: f64) -> Self {
         Self {
-            factor: first.clamp(LEAST, MOST),
+            factor: first.min(MOST),
             since: 0,
             is_dynamic: true,
+            skipped: 0,
         }
     }
 
@@ -62,18 +69,18 @@ impl LossScale {
     /// Learns from the norm of an update's gradients.
     pub fn judge(&mut self, norm: f64) -> Verdict {
         if norm.is_finite() {
-            self.since += 1;
+            (self.since, self.skipped) = (self.since + 1, 0);
             if self.is_dynamic && self.since >= PATIENCE {
                 self.factor = (self.factor * GROWTH).min(MOST);
                 self.since = 0;
             }
             return Verdict::Keep;
         }
-        if !self.is_dynamic || self.factor <= LEAST {
+        (self.since, self.skipped) = (0, self.skipped + 1);
+        if !self.is_dynamic || self.skipped >= SKIPS {
             return Verdict::Broken;
         }
-        self.factor = (self.factor * BACKOFF).max(LEAST);
-        self.since = 0;
+        self.factor *= BACKOFF;
         Verdict::Skip
     }
 }
@@ -97,12 +104,17 @@ mod tests {
 
     #[test]
     fn limits_hold() {
-        let mut scale = LossScale::dynamic(2.0);
-        assert_eq!(scale.judge(f64::NAN), Verdict::Skip);
-        assert_eq!(
-            (scale.judge(f64::NAN), scale.factor()),
-            (Verdict::Broken, 1.0)
-        );
+        let mut scale = LossScale::dynamic(256.0);
+        for _ in 0..2 {
+            for _ in 1..SKIPS {
+                assert_eq!(scale.judge(f64::NAN), Verdict::Skip);
+            }
+            assert_eq!(scale.judge(0.5), Verdict::Keep); // not in a row
+        }
+        for _ in 1..SKIPS {
+            assert_eq!(scale.judge(f64::NAN), Verdict::Skip);
+        }
+        assert_eq!(scale.judge(f64::NAN), Verdict::Broken);
         let mut scale = LossScale::dynamic(1e9);
         for _ in 0..3 * PATIENCE {
             scale.judge(0.5);

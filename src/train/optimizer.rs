@@ -55,6 +55,11 @@ impl Optimizer {
             .map(|(name, value)| (name.as_str(), value))
     }
 
+    /// Updates done; those that were left out for their gradients do not count.
+    pub fn updates(&self) -> usize {
+        self.updates
+    }
+
     /// Goes on from a kept state after so many updates.
     pub fn restore(&mut self, state: BTreeMap<String, Tensor>, updates: usize) {
         (self.state, self.updates) = (state, updates);

@@ -6,13 +6,14 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 
 using namespace card;
 
 namespace {
 
 constexpr int BAD_PARAM = 2000, NOT_SUPPORTED = 3000, EXECUTION_FAILED = 5000;
-constexpr int FMA = 3, DEFAULT_MATH = 0, IDENTITY = 5, RELU = 1, PRECOMP_GEMM = 1;
+constexpr int FMA = 3, DEFAULT_MATH = 0, IDENTITY = 5, RELU = 1, NOT_PROPAGATE = 0, PRECOMP_GEMM = 1;
 
 struct Shape { // of a tensor (N,C,H,W) or a filter (O,I,h,w)
     Kind kind;
@@ -24,7 +25,7 @@ struct Window {
     int padding[2], stride[2], dilation[2], math;
 };
 struct Activation {
-    int mode;
+    int mode, nan;
 };
 struct Found { // cudnnConvolution*AlgoPerf_t
     int algorithm, status;
@@ -183,7 +184,7 @@ int cudnnSetConvolution2dDescriptor(Window* window, int pad_h, int pad_w, int st
         ? 0 : NOT_SUPPORTED;
 }
 int cudnnSetConvolutionMathType(Window* window, int math) { window->math = math; return 0; }
-int cudnnSetActivationDescriptor(Activation* activation, int mode, int, double) { activation->mode = mode; return 0; }
+int cudnnSetActivationDescriptor(Activation* activation, int mode, int nan, double) { *activation = {mode, nan}; return 0; }
 
 int cudnnGetConvolutionForwardAlgorithm_v7(void*, Shape* x, Shape* w, Window* window, Shape* y, int most, int* count, Found* found) {
     return fits(*x, *w, *window, *y) ? answer(most, count, found, PRECOMP_GEMM) : BAD_PARAM;
@@ -204,7 +205,8 @@ int cudnnConvolutionBiasActivationForward(Handle* handle, const void* alpha, Sha
         bias->size != std::array<int, 4>{1, y->size[1], 1, 1}) {
         return BAD_PARAM;
     }
-    if (activation->mode != RELU && !(activation->mode == IDENTITY && algorithm == PRECOMP_GEMM)) {
+    const bool has_mode = activation->mode == RELU || (activation->mode == IDENTITY && algorithm == PRECOMP_GEMM);
+    if (!has_mode || activation->nan != NOT_PROPAGATE || std::getenv("EMULATED_CARD_FUSES_NOTHING")) {
         return NOT_SUPPORTED;
     }
     if (!x->lies_at(at_x) || !w->lies_at(at_w) || !z->lies_at(at_z) || !bias->lies_at(at_bias) || !y->lies_at(at_y) ||
@@ -238,6 +240,49 @@ int cudnnConvolutionForward(Handle* handle, const void* alpha, Shape* x, const v
     const double up = number(*x, alpha), old = number(*x, beta);
     card::ask(handle->stream, [=, x = *x, w = *w, window = *window, y = *y] {
         in_sums_of(x, [&](auto zero) { put(y, at_y, convolve<decltype(zero)>(x, at_x, w, at_w, window, y), up, old); });
+    });
+    return 0;
+}
+
+int cudnnAddTensor(Handle* handle, const void* alpha, Shape* a, const void* at_a, const void* beta, Shape* c, void* at_c) {
+    for (int axis = 0; axis < 4; ++axis) {
+        if (a->kind != c->kind || (a->size[axis] != c->size[axis] && a->size[axis] != 1)) {
+            return BAD_PARAM;
+        }
+    }
+    if (!a->lies_at(at_a) || !c->lies_at(at_c)) {
+        return outside("a sum");
+    }
+    const double up = number(*a, alpha), old = number(*c, beta);
+    card::ask(handle->stream, [=, a = *a, c = *c] {
+        for (std::size_t i = 0; i < c.count(); ++i) {
+            std::size_t rest = i, from = 0, stride = 1;
+            for (int axis = 3; axis >= 0; --axis) {
+                const std::size_t place = rest % c.size[axis];
+                rest /= c.size[axis];
+                from += a.size[axis] == 1 ? 0 : place * stride;
+                stride *= a.size[axis];
+            }
+            write(c.kind, at_c, i, up * read(a.kind, at_a, from) + old * read(c.kind, at_c, i));
+        }
+    });
+    return 0;
+}
+
+int cudnnActivationForward(Handle* handle, Activation* activation, const void* alpha, Shape* x, const void* at_x, const void* beta, Shape* y,
+                           void* at_y) {
+    if (activation->mode != RELU || x->size != y->size || x->kind != y->kind) {
+        return NOT_SUPPORTED;
+    }
+    if (!x->lies_at(at_x) || !y->lies_at(at_y)) {
+        return outside("an activation");
+    }
+    const double up = number(*x, alpha), old = number(*y, beta);
+    card::ask(handle->stream, [=, x = *x, y = *y] {
+        for (std::size_t i = 0; i < y.count(); ++i) {
+            const double value = read(x.kind, at_x, i), before = old == 0 ? 0 : old * read(y.kind, at_y, i);
+            write(y.kind, at_y, i, up * (value < 0 ? 0 : value) + before);
+        }
     });
     return 0;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #define __global__
+#define __launch_bounds__(threads)
 #define __device__
 #define __shared__ static
 #define __syncthreads shim::barrier

@@ -21,7 +21,7 @@ pub struct Home {
 
 const IMAGES: usize = 8;
 /// Data steps of an epoch.
-const STEPS: usize = 4;
+pub const STEPS: usize = 4;
 
 impl Home {
     pub fn new() -> Self {
@@ -51,7 +51,7 @@ impl Home {
     }
 
     /// A run of two epochs without evaluation.
-    fn request(&self) -> TrainRequest {
+    pub fn request(&self) -> TrainRequest {
         TrainRequest {
             config: Some(self.path("small.yaml")),
             set: vec!["run_eval=0".into()],
@@ -109,17 +109,17 @@ pub fn small_checkpoint(folder: &Path, images: usize) -> PathBuf {
     last(&run.folder)
 }
 
-fn go(request: &TrainRequest) -> Trained {
+pub fn go(request: &TrainRequest) -> Trained {
     train(request, &AtomicBool::new(false), &mut |_| {}).unwrap()
 }
 
-fn refused(request: &TrainRequest) -> String {
+pub fn refused(request: &TrainRequest) -> String {
     let error = train(request, &AtomicBool::new(false), &mut |_| {}).unwrap_err();
     error.to_string()
 }
 
 /// A run that is told to stop after so many data steps.
-fn stopped_after(request: &TrainRequest, steps: usize) -> Trained {
+pub fn stopped_after(request: &TrainRequest, steps: usize) -> Trained {
     let stop = AtomicBool::new(false);
     train(request, &stop, &mut |event| {
         if let TrainEvent::Step { step, .. } = event
@@ -138,7 +138,7 @@ pub fn lines(run: &Path) -> Vec<MetricsLine> {
         .collect()
 }
 
-fn steps(run: &Path) -> Vec<StepRecord> {
+pub fn steps(run: &Path) -> Vec<StepRecord> {
     let steps = lines(run).into_iter().filter_map(|line| match line {
         MetricsLine::Step(step) => Some(step),
         MetricsLine::Eval(_) => None,
@@ -147,17 +147,17 @@ fn steps(run: &Path) -> Vec<StepRecord> {
 }
 
 /// Epoch, step, losses, rate, norm of the gradient.
-type Computed = (usize, usize, [(&'static str, f64); 6], f64, Option<f64>);
+pub type Computed = (usize, usize, [(&'static str, f64); 6], f64, Option<f64>);
 
 /// What a step computed, without its times.
-fn curve(run: &Path) -> Vec<Computed> {
+pub fn curve(run: &Path) -> Vec<Computed> {
     let steps = steps(run).into_iter();
     steps
         .map(|s| (s.epoch, s.step, s.losses.named(), s.lr, s.grad_norm))
         .collect()
 }
 
-fn record(run: &Path) -> RunRecord {
+pub fn record(run: &Path) -> RunRecord {
     serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap()
 }
 

@@ -112,7 +112,7 @@ const BATCH_NORM: [(&str, &str); 4] = [
     (".bias", ".beta"),
 ];
 
-fn mindspore_name(name: &str) -> String {
+pub fn mindspore_name(name: &str) -> String {
     let name = name.replace("roi_head.", "");
     let norm = name.contains(".bn") || name.contains("downsample.1");
     if norm {
@@ -123,7 +123,7 @@ fn mindspore_name(name: &str) -> String {
 }
 
 /// A MindSpore model: background rows first, extra background rows where older versions had them.
-fn mindspore(tensors: &[Named], classes: usize, extra_rows: bool) -> Vec<Named> {
+pub fn mindspore(tensors: &[Named], classes: usize, extra_rows: bool) -> Vec<Named> {
     tensors
         .iter()
         .map(|tensor| {

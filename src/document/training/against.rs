@@ -4,6 +4,7 @@
 //! prediction files, the start as A and the best checkpoint as B.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,10 +13,13 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread::JoinHandle;
 
 use super::Run;
+use crate::coco::correspond::corresponding_labels;
 use crate::coco::predictions::pair_paths;
 use crate::document::evaluation::{Analysis, Side};
 use crate::document::{Document, Notice, NoticeKind, Wake};
+use crate::jobs::checkpoint;
 use crate::jobs::train::launch::{self, LaunchError};
+use crate::structures::ClassTable;
 
 /// Folder of the predictions in a run folder.
 const FOLDER: &str = "against_start";
@@ -41,7 +45,7 @@ impl Pair {
         let set = run.validation_set()?.to_owned();
         let began = run.inputs.start_checkpoint.clone()?;
         let best = run.best_checkpoint()?;
-        let folder = run.folder.join(FOLDER);
+        let folder = run.folder.join(FOLDER).join(folder_of(&set));
         let name = best.file_stem()?.to_string_lossy();
         let pair = Self {
             set,
@@ -52,13 +56,20 @@ impl Pair {
     }
 }
 
+/// Predictions for another set lie apart: a run may be resumed with one.
+fn folder_of(set: &Path) -> String {
+    let mut hasher = DefaultHasher::new();
+    set.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
 /// Both checkpoints at work. Dropping it ends them.
 struct Job {
     run: PathBuf,
     pair: Pair,
     done: Arc<AtomicUsize>,
     is_cancelled: Arc<AtomicBool>,
-    answer: Receiver<Result<(), LaunchError>>,
+    answer: Receiver<Result<ClassTable, LaunchError>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -71,6 +82,8 @@ impl Drop for Job {
 /// Files that are to be shown as soon as their set is open.
 struct Showing {
     pair: Pair,
+    /// What the start knows; empty where it does not say.
+    classes: ClassTable,
     is_asked: bool,
 }
 
@@ -80,6 +93,8 @@ pub struct Against {
     job: Option<Job>,
     showing: Option<Showing>,
     is_shown: bool,
+    /// What is to be known of the comparison of a pair.
+    note: Option<(Pair, String)>,
 }
 
 impl Against {
@@ -158,7 +173,7 @@ fn work(
     checkpoints: &[PathBuf; 2],
     done: &AtomicUsize,
     is_cancelled: &dyn Fn() -> bool,
-) -> Result<(), LaunchError> {
+) -> Result<ClassTable, LaunchError> {
     for (checkpoint, output) in checkpoints.iter().zip([&pair.start, &pair.best]) {
         if !are_newer(output, checkpoint) {
             make_room(pair, output)?;
@@ -176,7 +191,34 @@ fn work(
         }
         done.fetch_add(1, Ordering::Relaxed);
     }
-    Ok(())
+    // `eval` has just read it; where it does not say its classes, nothing is said of them.
+    let inspected = checkpoint::inspect(&checkpoints[0]).ok();
+    let names = inspected.and_then(|file| Some(file.model?.classes));
+    Ok(ClassTable {
+        names: names.unwrap_or_default(),
+        category_ids: Vec::new(),
+    })
+}
+
+/// A start of other classes finds nothing of them: every image would be better for that.
+fn unknown_classes(start: &ClassTable, set: &ClassTable) -> Option<String> {
+    if start.is_empty() {
+        return None;
+    }
+    let labels = corresponding_labels(set, start, false);
+    let is_unknown = |label: &usize| !labels.contains(&Some(*label));
+    let unknown: Vec<String> = (0..set.len())
+        .filter(is_unknown)
+        .map(|label| set.name(label))
+        .collect();
+    let all = set.len();
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "The start does not know {} of the {all} classes ({}): whatever is found of them counts as better",
+            unknown.len(),
+            unknown.join(", ")
+        )
+    })
 }
 
 /// Whether both files of a prefix are there and were made after the weights.
@@ -282,6 +324,13 @@ impl Document {
         self.analysis().filter(|_| is_shown)
     }
 
+    /// What is to be known of the comparison of this run, where it is open.
+    pub fn note_against_start(&self, run: &Run) -> Option<&str> {
+        let (pair, note) = self.training.against.note.as_ref()?;
+        let (own, _) = Pair::of(run)?;
+        (own == *pair).then_some(note)
+    }
+
     /// A comparison was opened since the last call, to be shown.
     pub fn take_shown_comparison(&mut self) -> bool {
         std::mem::take(&mut self.training.against.is_shown)
@@ -297,9 +346,10 @@ impl Document {
                 }
             };
             match result {
-                Ok(()) => {
+                Ok(classes) => {
                     self.training.against.showing = Some(Showing {
                         pair: job.pair.clone(),
+                        classes,
                         is_asked: false,
                     });
                 }
@@ -324,6 +374,9 @@ impl Document {
         let is_open = self.has_truth()
             && (self.source.as_ref()).is_some_and(|source| source.path == showing.pair.set);
         if is_open {
+            let set = self.dataset.as_ref().map(|set| set.classes());
+            let note = set.and_then(|set| unknown_classes(&showing.classes, set));
+            self.training.against.note = note.map(|note| (showing.pair.clone(), note));
             self.attach_predictions(&showing.pair.start, Side::A);
             self.attach_predictions(&showing.pair.best, Side::B);
             self.training.against.is_shown = true;

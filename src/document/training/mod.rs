@@ -173,6 +173,13 @@ impl Training {
         &mut self.runs[at]
     }
 
+    fn set_death(&mut self, folder: &Path, death: Option<String>) {
+        // The folder may not be watched.
+        if let Some(run) = self.runs.iter_mut().find(|run| run.folder == folder) {
+            run.death = death;
+        }
+    }
+
     /// Newest first; those that tell no time, last.
     fn sort(&mut self) {
         let started = |run: &Run| run.record.as_ref().map_or(0.0, |record| record.started);
@@ -237,12 +244,14 @@ impl Training {
             }
             Event::Launched(number, run) => {
                 self.launching.retain(|it| it.number != number);
+                self.set_death(&run, None);
                 let parent = run.parent().unwrap_or(&run).to_owned();
                 if !folders.contains(&parent) && !folders.contains(&run) {
                     folders.insert(0, parent);
                 }
                 self.started = Some(run);
             }
+            Event::Died(folder, death) => self.set_death(&folder, Some(death)),
             Event::LaunchFailed(number, error) => {
                 self.launching.retain(|it| it.number != number);
                 notices.push(refused("The training did not start", &error));

@@ -121,6 +121,8 @@ pub struct Run {
     pub is_alive: bool,
     /// It was asked to stop and has not ended yet.
     pub is_stopping: bool,
+    /// How its process died, where it was started from this window.
+    pub death: Option<String>,
     /// Its numbers.
     pub series: RunSeries,
     /// Lines of its metrics that are not of this format.
@@ -143,6 +145,7 @@ impl Run {
             condition: Condition::Unreadable,
             is_alive: false,
             is_stopping: false,
+            death: None,
             series: RunSeries::default(),
             refused: 0,
             details: None,

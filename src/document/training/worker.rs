@@ -69,6 +69,8 @@ pub enum Event {
     Looked,
     /// A started process has a run folder.
     Launched(u64, PathBuf),
+    /// A started process ended with an error or was killed: how.
+    Died(PathBuf, String),
     /// A started process has none.
     LaunchFailed(u64, LaunchError),
     /// A request was refused.
@@ -144,7 +146,8 @@ struct Seen {
 struct Child {
     number: u64,
     launched: Launched,
-    is_found: bool,
+    /// Its run folder, once it has named it.
+    run: Option<PathBuf>,
 }
 
 struct Watch {
@@ -216,7 +219,7 @@ impl Watch {
                     Ok(launched) => self.children.push(Child {
                         number,
                         launched,
-                        is_found: false,
+                        run: None,
                     }),
                     Err(error) => self.tell(Event::LaunchFailed(number, error))?,
                 }
@@ -238,7 +241,7 @@ impl Watch {
     fn look(&mut self) -> Result<bool, Closed> {
         let of_children = self.look_at_children();
         self.list()?;
-        let mut is_lively = self.children.iter().any(|child| !child.is_found);
+        let mut is_lively = self.children.iter().any(|child| child.run.is_none());
         let folders: Vec<PathBuf> = self.runs.keys().cloned().collect();
         for folder in folders {
             is_lively |= self.look_at_run(&folder)?;
@@ -258,15 +261,19 @@ impl Watch {
     fn look_at_children(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         self.children.retain_mut(|child| {
-            if child.is_found {
-                return !child.launched.has_ended();
+            if let Some(run) = &child.run {
+                let has_ended = child.launched.has_ended();
+                if has_ended && let Some(death) = child.launched.death() {
+                    events.push(Event::Died(run.clone(), death));
+                }
+                return !has_ended;
             }
             match child.launched.run_folder() {
                 Ok(None) => true,
                 Ok(Some(run)) => {
-                    child.is_found = true;
                     child.launched.forget_record();
                     let run = std::path::absolute(&run).unwrap_or(run);
+                    child.run = Some(run.clone());
                     events.push(Event::Launched(child.number, run));
                     true
                 }

@@ -4,12 +4,16 @@
     reason = "cudarc declares the look-up of the driver library and its calls unsafe"
 )]
 
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
 use cudarc::driver::{result, sys};
 use serde_json::{Value, json};
 
 use super::cpu::gib;
 use super::{Check, Remedy, State};
 use crate::config;
+use crate::jobs::device::LEAST_CAPABILITY;
 use crate::jobs::{companion, device};
 
 /// Name of the thread on which the driver is asked. cudarc panics where a library of the driver's name lacks the
@@ -28,8 +32,19 @@ struct Driver {
 struct Device {
     name: String,
     memory: u64,
-    /// As `9.0`.
-    capability: String,
+    /// Major and minor.
+    capability: (i32, i32),
+}
+
+/// A driver that does not answer for so long does not work.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Driver {
+    /// The first device that the kernels run on.
+    fn usable(&self) -> Option<usize> {
+        let mut devices = self.devices.iter();
+        devices.position(|device| device.capability >= LEAST_CAPABILITY)
+    }
 }
 
 /// Why there is no driver to use.
@@ -39,6 +54,8 @@ enum NoDriver {
     NotThere,
     #[error("the driver library does not work: {0}")]
     Broken(String),
+    #[error("the driver does not answer")]
+    Silent,
 }
 
 /// For `--version`: `no driver`, or what stands in the way.
@@ -65,19 +82,29 @@ pub(super) fn check() -> Check {
     let has_device = driver
         .as_ref()
         .is_ok_and(|driver| !driver.devices.is_empty());
-    let companion = companion::look();
-    let used = match (built_in, has_device) {
-        (false, _) => match companion.describe() {
+    // Opened, because a card that answers may still refuse work.
+    let chosen = built_in.then(|| device::choose("auto"));
+    let has_opened = matches!(&chosen, Some(Ok(device)) if device.is_cuda());
+    let used = match (chosen, &driver) {
+        (None, _) => match companion::look().describe() {
             Some(why) => format!("the CPU: this build has no CUDA support; {why}"),
             None => "the CPU: this build has no CUDA support".into(),
         },
-        (true, false) => "the CPU: no CUDA device answers".into(),
-        (true, true) => format!(
-            "CUDA device 0 (--device cuda:N chooses another), {} by default (--set precision=..)",
-            device::choose("cuda:0").map_or("float32", |device| {
-                device::precision(config::Precision::Auto, &device).0.name()
-            })
+        (Some(Ok(device)), _) if device.is_cuda() => format!(
+            "{} (--device cuda:N chooses another), {} by default (--set precision=..)",
+            device::describe(&device),
+            device::precision(config::Precision::Auto, &device).0.name()
         ),
+        (_, Ok(driver)) if has_device && driver.usable().is_none() => format!(
+            "the CPU: the kernels need compute capability {}.{}",
+            LEAST_CAPABILITY.0, LEAST_CAPABILITY.1
+        ),
+        (_, Ok(driver)) if has_device => {
+            let name = format!("cuda:{}", driver.usable().unwrap_or(0));
+            let why = device::choose(&name).err().map(|error| error.to_string());
+            format!("the CPU: {}", why.unwrap_or_default())
+        }
+        _ => "the CPU: no CUDA device answers".into(),
     };
     let remedy = match (built_in, &driver) {
         (false, _) => None,
@@ -94,7 +121,7 @@ pub(super) fn check() -> Check {
         )),
         (true, Ok(_)) => None,
     };
-    let state = match (built_in, has_device) {
+    let state = match (built_in, has_opened) {
         (true, false) => State::Limited,
         _ => State::Ok,
     };
@@ -108,16 +135,23 @@ pub(super) fn check() -> Check {
     }
 }
 
-/// Whether a CUDA device answers. Starts the driver where there is one.
+/// Whether a CUDA device answers that the kernels run on. Starts the driver where there is one.
 pub fn has_device() -> bool {
-    probe().is_ok_and(|driver| !driver.devices.is_empty())
+    probe().is_ok_and(|driver| driver.usable().is_some())
 }
 
 fn describe(driver: &Driver) -> String {
     let names: Vec<_> = driver
         .devices
         .iter()
-        .map(|device| format!("{} ({})", device.name, gib(device.memory)))
+        .map(|device| {
+            let (major, minor) = device.capability;
+            format!(
+                "{} ({}, compute capability {major}.{minor})",
+                device.name,
+                gib(device.memory)
+            )
+        })
         .collect();
     let names = if names.is_empty() {
         "no device".into()
@@ -135,7 +169,7 @@ fn facts(driver: &Driver, built_in: bool) -> Value {
             json!({
                 "name": device.name,
                 "memory_bytes": device.memory,
-                "compute_capability": device.capability,
+                "compute_capability": format!("{}.{}", device.capability.0, device.capability.1),
             })
         })
         .collect();
@@ -159,14 +193,19 @@ fn probe() -> Result<Driver, NoDriver> {
     if !is_present() {
         return Err(NoDriver::NotThere);
     }
-    let thread = std::thread::Builder::new()
+    let (sender, answer) = channel();
+    std::thread::Builder::new()
         .name(PROBE_THREAD.into())
-        .spawn(ask)
+        .spawn(move || {
+            // Nobody listens any more where it took too long.
+            let _ = sender.send(ask());
+        })
         .map_err(|error| NoDriver::Broken(error.to_string()))?;
-    match thread.join() {
+    match answer.recv_timeout(PATIENCE) {
         Ok(Ok(driver)) => Ok(driver),
         Ok(Err(error)) => Err(NoDriver::Broken(text(error))),
-        Err(_) => Err(NoDriver::Broken(
+        Err(RecvTimeoutError::Timeout) => Err(NoDriver::Silent),
+        Err(RecvTimeoutError::Disconnected) => Err(NoDriver::Broken(
             "it lacks functions of a CUDA driver".into(),
         )),
     }
@@ -198,7 +237,7 @@ fn ask() -> Result<Driver, result::DriverError> {
         devices.push(Device {
             name: result::device::get_name(device)?,
             memory: memory as u64,
-            capability: format!("{major}.{minor}"),
+            capability: (major, minor),
         });
     }
     Ok(Driver {

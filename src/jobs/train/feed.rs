@@ -13,7 +13,7 @@ use crate::config::{Config, Dialect};
 use crate::data::{LabelledObject, TrainSample, decode, train_sample};
 use crate::train::Draw;
 
-/// Steps prepared ahead.
+/// Steps prepared ahead at least.
 const AHEAD: usize = 3;
 
 /// The images of one step.
@@ -25,7 +25,7 @@ pub(super) struct Fed {
 }
 
 /// One image of a step.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Sample {
     pub path: PathBuf,
     pub draw: Draw,
@@ -61,6 +61,8 @@ struct State {
     untaken: usize,
     /// The step that the run asks for.
     wanted: usize,
+    /// Steps that may wait there.
+    ahead: usize,
     /// One more than the last step.
     end: usize,
     ready: BTreeMap<usize, Fed>,
@@ -71,12 +73,15 @@ struct State {
 impl Feed {
     /// Begins at data step `first`, counted from 0 over all epochs, and ends before `end`.
     pub fn start(source: Arc<Source>, first: usize, end: usize) -> std::io::Result<Self> {
-        let count = source.config.num_parallel_workers.clamp(1, AHEAD);
+        // More threads than cores would only wait for each other.
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let count = source.config.num_parallel_workers.clamp(1, cores);
         let shared = Arc::new(Shared {
             source,
             state: Mutex::new(State {
                 untaken: first,
                 wanted: first,
+                ahead: AHEAD.max(count + 1),
                 end,
                 ready: BTreeMap::new(),
                 epochs: BTreeMap::new(),
@@ -155,7 +160,7 @@ impl Shared {
     fn take(&self) -> Option<(usize, Vec<usize>)> {
         let mut state = self.lock();
         while !self.ended.load(Ordering::Relaxed) && state.untaken < state.end {
-            if state.untaken >= state.wanted + AHEAD {
+            if state.untaken >= state.wanted + state.ahead {
                 let waited = self.changed.wait(state);
                 state = waited.unwrap_or_else(PoisonError::into_inner);
                 continue;

@@ -148,6 +148,15 @@ impl RunFolder {
         }
     }
 
+    /// Removes periodic checkpoints whose names come after that of a place, with their states.
+    pub fn forget_after(&self, epoch: usize, step: usize) {
+        let all = periodic(&self.path).into_iter();
+        for later in all.filter(|found| (found.epoch, found.step) > (epoch, step)) {
+            remove(&later.path);
+            remove(&state_path(&later.path));
+        }
+    }
+
     /// Removes the oldest of the best beyond `keep`; what leaves the list leaves the disk.
     pub fn retain_best(&self, best: &mut Vec<BestCheckpoint>, keep: usize) {
         while best.len() > keep {

@@ -190,11 +190,38 @@ impl Launched {
         self.ended.is_some()
     }
 
+    /// How it ended, where it ended otherwise than by itself: the signal or status, and its last word.
+    pub fn death(&self) -> Option<String> {
+        let status = self.ended.filter(|status| !status.success())?;
+        let said = std::fs::read_to_string(&self.output).unwrap_or_default();
+        let last = end_of(&said);
+        let last = last.lines().rev().find(|line| !line.trim().is_empty());
+        let mut text = format!("Its process ended with {status}");
+        if is_killed(status) {
+            text += ": it was killed, by the system if that had no memory left";
+        }
+        match last {
+            Some(last) => Some(format!("{text}. Its last word: {}", last.trim())),
+            None => Some(text),
+        }
+    }
+
     /// Removes the file that named the run folder; it has been read.
     pub fn forget_record(&self) {
         // Another look at it would do no harm.
         let _ = std::fs::remove_file(&self.run_record);
     }
+}
+
+#[cfg(unix)]
+fn is_killed(status: ExitStatus) -> bool {
+    const SIGKILL: i32 = 9;
+    std::os::unix::process::ExitStatusExt::signal(&status) == Some(SIGKILL)
+}
+
+#[cfg(not(unix))]
+fn is_killed(_: ExitStatus) -> bool {
+    false
 }
 
 fn end_of(text: &str) -> String {

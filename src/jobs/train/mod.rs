@@ -126,8 +126,8 @@ fn lead(
     stop: &AtomicBool,
     report: &mut (dyn FnMut(TrainEvent<'_>) + Send),
 ) -> Result<Trained, JobError> {
-    let (mut config, notes) = configuration(request)?;
-    ranks_of(&mut config, request, world)?;
+    let (mut config, mut notes) = configuration(request)?;
+    notes.extend(ranks_of(&mut config, request, world)?);
     // Before its name makes folders in other places.
     config.check_brief()?;
     let (folder, was_there) = match &request.resume {
@@ -169,7 +169,7 @@ fn ranks_of(
     config: &mut Config,
     request: &TrainRequest,
     world: &World,
-) -> Result<(), TrainJobError> {
+) -> Result<Option<String>, TrainJobError> {
     let size = world.size();
     let begins = request.resume.is_none();
     if begins && config.device_num != 1 && config.device_num != size {
@@ -178,8 +178,11 @@ fn ranks_of(
             size,
         });
     }
+    let note = (begins && config.run_distribute && size == 1).then(|| {
+        "run_distribute is set, but one process was started: `mpirun -n N` before the command starts N of them".to_owned()
+    });
     config.device_num = size;
     config.run_distribute = size > 1;
     config.rank_id = 0;
-    Ok(())
+    Ok(note)
 }

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use candle_core::Device;
+
 use super::estimate::memory_mib;
 use super::folder::RunFolder;
 use super::order::subset;
@@ -12,8 +14,8 @@ use super::setup::{Setup, configuration};
 use super::{TrainRequest, session};
 use crate::coco::check::{self, Kind};
 use crate::coco::dataset::{Dataset, Role};
-use crate::config::Config;
-use crate::jobs::{JobError, available_memory, check as health, device};
+use crate::config::{Config, OptType};
+use crate::jobs::{JobError, check as health, device};
 use crate::weights::{self, LoadOptions};
 
 /// Annotations of a class below which little can be learnt of it.
@@ -27,6 +29,9 @@ const TIGHT: f64 = 0.9;
 /// Images of an update that the learning rate .02 belongs to (mmdetection's linear scaling rule).
 const RULE_IMAGES: f64 = 16.0;
 const RULE_RATE: f64 = 0.02;
+/// A usual rate of Adam for detectors, and one that is too high.
+const ADAM_RATE: f64 = 1e-4;
+const ADAM_MOST: f64 = 1e-3;
 
 /// Looks at everything a run would use without training. With `trial` a few steps are taken and timed.
 ///
@@ -42,10 +47,14 @@ pub fn preflight(
         path: std::env::temp_dir(),
         source,
     })?;
-    let device = device::choose(&request.device).map(|found| device::describe(&found))?;
-    let mut report = empty(device);
+    // Whatever the configuration says of it: a device that is not to be had is an error of the command.
+    let mut device = device::choose(&request.device)?;
     let setup = configuration(request)
         .and_then(|(config, notes)| Setup::of(request, config, notes, folder.path()));
+    if let Ok(setup) = &setup {
+        device = device::choose(&device::asked(&request.device, &setup.config, 1))?;
+    }
+    let mut report = empty(device::describe(&device));
     let setup = match setup {
         Ok(setup) => setup,
         Err(error) => {
@@ -83,16 +92,18 @@ pub fn preflight(
         ));
     }
     report.memory_mib = memory_mib(&config);
-    report.memory_free_mib = available_memory().unwrap_or(0) as f64 / f64::from(1 << 20);
+    let is_host = device.is_cpu();
+    report.memory_free_mib = device::free_memory(&device).unwrap_or(0) as f64 / f64::from(1 << 20);
     report.proposals = proposals(&config, images);
     let can_start = report
         .findings
         .iter()
         .all(|f| f.severity != Severity::Error);
     if trial && can_start {
-        time(setup, request, folder.path(), &mut report)?;
+        let folder = RunFolder::lock(folder.path())?;
+        time(setup, request, folder, device, stop, &mut report)?;
     }
-    memory_findings(&mut report);
+    memory_findings(&mut report, is_host);
     report
         .findings
         .sort_by_key(|found| std::cmp::Reverse(found.severity));
@@ -226,12 +237,18 @@ fn validation(
         .map(String::as_str)
         .collect();
     if !strange.is_empty() {
-        findings.push(finding(
-            Severity::Warning,
-            "the validation set has classes that the model will not know: their AP is 0",
-            &strange.join(", "),
-            "rename or drop them",
-        ));
+        let is_as_many = val.classes().names.len() == setup.classes.names.len();
+        let (what, fix) = match is_as_many && strange.len() == val.classes().names.len() {
+            true => (
+                "no class of the validation set is one of the model: they are matched by their order",
+                "check that both lists are in the same order",
+            ),
+            false => (
+                "the validation set has classes that the model will not know: nothing of them is found",
+                "rename or drop them",
+            ),
+        };
+        findings.push(finding(Severity::Warning, what, &strange.join(", "), fix));
     }
     if val.json() == setup.train.json() {
         let what = "training and validation set are the same: AP says nothing about new images";
@@ -324,36 +341,37 @@ fn class_findings(classes: &[ClassCount], findings: &mut Vec<Finding>) {
     }
 }
 
-fn memory_findings(report: &mut PreflightReport) {
+/// An estimate keeps nobody from trying.
+fn memory_findings(report: &mut PreflightReport, is_host: bool) {
     if report.memory_free_mib <= 0.0 || report.memory_mib <= TIGHT * report.memory_free_mib {
         return;
     }
     let what = format!(
-        "training needs about {:.0} MiB, {:.0} MiB are free",
-        report.memory_mib, report.memory_free_mib
+        "training needs about {:.0} MiB, {:.0} MiB are free{}",
+        report.memory_mib,
+        report.memory_free_mib,
+        if is_host { "" } else { " on the card" }
     );
-    let severity = if report.memory_mib > report.memory_free_mib {
-        Severity::Error
-    } else {
-        Severity::Warning
-    };
-    let fix = "choose a smaller batch or smaller images";
+    let fix = "choose a smaller batch or smaller images; else the run may end for want of memory";
     report
         .findings
-        .push(finding(severity, &what, "memory", fix));
+        .push(finding(Severity::Warning, &what, "memory", fix));
 }
 
 /// A few steps for real: their time and memory.
 fn time(
     setup: Setup,
     request: &TrainRequest,
-    folder: &Path,
+    folder: RunFolder,
+    device: Device,
+    stop: &AtomicBool,
     report: &mut PreflightReport,
 ) -> Result<(), JobError> {
+    let is_host = device.is_cpu();
     let val_images = report.val_images as f64;
     let evaluations = setup.config.epoch_size.div_ceil(setup.config.eval_every) as f64;
     let batch = setup.config.batch_size as f64;
-    match session::trial(setup, request, RunFolder::lock(folder)?) {
+    match session::trial(setup, request, folder, device, stop) {
         Ok(found) => {
             let steps = (report.steps_per_epoch * report.epochs) as f64;
             // Inference is about a third of a step: no backward pass.
@@ -361,8 +379,12 @@ fn time(
             report.seconds_per_step = Some(found.seconds_per_step);
             report.seconds_total =
                 Some(steps * found.seconds_per_step + evaluations * val_images * per_image);
-            report.memory_mib = report.memory_mib.max(found.memory_mib);
+            if is_host {
+                // What was seen, and what later steps have more of: objects.
+                report.memory_mib = report.memory_mib.max(found.memory_mib);
+            }
         }
+        Err(JobError::Interrupted) => return Err(JobError::Interrupted),
         Err(error) => {
             let what = format!("the trial failed: {error}");
             report
@@ -384,7 +406,19 @@ fn proposals(config: &Config, images: usize) -> Vec<Proposal> {
     };
     let per_update = config.batch_size * config.accumulate_step * config.device_num;
     let rate = RULE_RATE * per_update as f64 / RULE_IMAGES;
-    if (config.lr - rate).abs() > 1e-9 {
+    if config.opt_type == OptType::Adam {
+        // Its steps are about as long as the rate, whatever the gradient.
+        if config.lr > ADAM_MOST {
+            propose(
+                "lr",
+                format!("{ADAM_RATE}"),
+                format!(
+                    "Adam's steps are as long as the rate: {} would be very long",
+                    config.lr
+                ),
+            );
+        }
+    } else if (config.lr - rate).abs() > 1e-9 {
         propose(
             "lr",
             format!("{rate}"),

@@ -114,6 +114,16 @@ impl LossValues {
         self.rpn_cls + self.rpn_box + self.cls + self.bbox + self.mask + self.mask_iou
     }
 
+    /// Adds `share` times others.
+    pub fn add(&mut self, others: &Self, share: f64) {
+        self.rpn_cls += share * others.rpn_cls;
+        self.rpn_box += share * others.rpn_box;
+        self.cls += share * others.cls;
+        self.bbox += share * others.bbox;
+        self.mask += share * others.mask;
+        self.mask_iou += share * others.mask_iou;
+    }
+
     /// Names and values in the order of the files.
     pub fn named(&self) -> [(&'static str, f64); 6] {
         [

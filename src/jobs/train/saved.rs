@@ -51,8 +51,11 @@ pub(super) struct Progress {
     pub step: usize,
     /// Data steps done in the run.
     pub global_step: usize,
-    /// Updates done in the run.
+    /// Updates done in the run, those that were left out too: what the schedule counts.
     pub updates: usize,
+    /// Updates that changed weights: what Adam counts. None in runs of older builds.
+    #[serde(default)]
+    pub applied: Option<usize>,
     /// Losses since the last line of the log.
     pub line_loss: Mean,
     /// Losses of the epoch.
@@ -72,6 +75,9 @@ pub(super) struct Progress {
     /// What losses are multiplied with, where it follows the gradients.
     #[serde(default)]
     pub loss_scale: Option<LossScale>,
+    /// Images that a batch is taken in, once the device had no memory for more.
+    #[serde(default)]
+    pub images_at_once: Option<usize>,
     /// Seconds of the epoch so far.
     pub epoch_seconds: f64,
     /// Whether the epoch's evaluation is done.

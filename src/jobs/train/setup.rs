@@ -116,6 +116,18 @@ pub(super) fn configuration(request: &TrainRequest) -> Result<(Config, Vec<Strin
     for setting in &request.set {
         notes.extend(config.set(setting)?);
     }
+    // The run is resumed, and its folder looked at, from elsewhere too.
+    for path in [
+        &mut config.train_dataset,
+        &mut config.val_dataset,
+        &mut config.train_outputs,
+        &mut config.pre_trained,
+        &mut config.backbone.pretrained,
+    ] {
+        if exists(path) {
+            *path = text(&prepare::absolute(Path::new(path.as_str())));
+        }
+    }
     if let Some(begun_with) = begun_with {
         unchanged(&begun_with, &config)?;
     }

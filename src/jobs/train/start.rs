@@ -50,6 +50,8 @@ pub(super) fn own_config(checkpoint: &Path) -> Result<Config, JobError> {
         pre_trained: String::new(),
         finetune: false,
         run_eval: true,
+        train_dataset_num: 0,
+        train_dataset_divider: 0,
         device_num: 1,
         run_distribute: false,
         rank_id: 0,
@@ -110,9 +112,12 @@ fn detector(config: &Config, path: &Path, start: &mut Start) -> Result<(), JobEr
         ..LoadOptions::default()
     };
     let loaded = match weights::load(path, Some(config), &options) {
-        // Another number of classes is what fine-tuning is for: read it as it is.
-        Err(WeightsError::Mismatch { .. }) if config.finetune => {
-            weights::load(path, None, &options)?
+        // Another number of classes is what fine-tuning is for: read it with its own.
+        Err(error @ WeightsError::Mismatch { .. }) if config.finetune => {
+            match with_classes_of(config, &error) {
+                Some(own) => weights::load(path, Some(&own), &options)?,
+                None => return Err(error.into()),
+            }
         }
         Err(error @ WeightsError::Mismatch { .. }) => return Err(unfit(error, path)),
         other => other?,
@@ -162,6 +167,28 @@ fn detector(config: &Config, path: &Path, start: &mut Start) -> Result<(), JobEr
     }
     start.checkpoint = Some(path.to_owned());
     Ok(())
+}
+
+/// The configuration with as many classes as the checkpoint of a mismatch has, for reading it.
+fn with_classes_of(config: &Config, error: &WeightsError) -> Option<Config> {
+    let WeightsError::Mismatch { mismatch, .. } = error else {
+        return None;
+    };
+    let scores = format!("{}.bias", CLASS_LAYERS[0]);
+    let found = mismatch.misshapen.iter();
+    let count = *found
+        .clone()
+        .find(|it| it.canonical == scores)?
+        .got
+        .first()?;
+    let mut own = Config {
+        num_classes: count,
+        ..config.clone()
+    };
+    own.coco_classes = std::iter::once("background".to_owned())
+        .chain((1..count).map(|label| format!("class {label}")))
+        .collect();
+    Some(own)
 }
 
 /// The mismatch of a checkpoint whose classes are to be kept.

@@ -12,7 +12,7 @@ use candle_core::{
 };
 use half::{bf16, f16};
 
-use super::cudnn::{self, Candidate, Filter, Handle, Tensor4, Window, candidates};
+use super::cudnn::{self, Candidate, Case, Filter, Handle, Tensor4, Window, candidates};
 use super::{address, dtype};
 use crate::ops::conv2d::ConvShape;
 use crate::structures::Precision;
@@ -90,6 +90,17 @@ impl OnCuda {
             weight: [s.o, s.i, s.kh, s.kw],
             y: [s.n, s.o, s.oh, s.ow],
         })
+    }
+
+    fn case<T: Value>(&self, shapes: &Shapes) -> Case {
+        Case {
+            x: shapes.x,
+            weight: shapes.weight,
+            stride: self.stride,
+            padding: self.padding,
+            precision: self.precision,
+            kind: T::KIND,
+        }
     }
 
     /// `activation(conv(x) + bias + residual)`.
@@ -198,14 +209,22 @@ fn forward_of<T: Value>(
     let of_y = Tensor4::new(T::KIND, shapes.y)?;
     let window = Window::new(conv.stride, conv.padding, conv.precision)?;
     let activation = cudnn::Activation::new(weights.relu)?;
-    use sys::cudnnConvolutionFwdAlgo_t as Algorithm;
+    let at_x = pointer(address::<T>(x.0, x.1, OP)?);
+    let at_weight = pointer(address::<T>(weights.weight.0, weights.weight.1, OP)?);
+    let at_bias = pointer(address::<T>(weights.bias.0, weights.bias.1, OP)?);
+    let at_residual = residual
+        .map(|(storage, layout)| address::<T>(storage, layout, OP))
+        .transpose()?
+        .map(pointer);
+    // Before a workspace, which can be a smaller one.
+    let (slice, y) = output::<T>(device, shapes.y.iter().product())?;
     let reserve = |bytes| Scratch::new(device, bytes);
-    let (algorithm, scratch, bytes) = if weights.relu {
+    let all = handle.forward.of(conv.case::<T>(&shapes), || {
         let ask = |most, count, found| {
             // SAFETY: the descriptors live until the end of this function.
             unsafe {
                 result::get_convolution_forward_algorithm(
-                    handle.0,
+                    handle.raw,
                     of_x.0,
                     of_weight.0,
                     window.0,
@@ -216,52 +235,79 @@ fn forward_of<T: Value>(
                 )
             }
         };
-        let all = candidates!(sys::cudnnConvolutionFwdAlgoPerf_t, ask);
-        cudnn::first_repeatable(all, reserve)?
-    } else {
+        Ok(candidates!(sys::cudnnConvolutionFwdAlgoPerf_t, ask))
+    })?;
+    use sys::cudnnConvolutionFwdAlgo_t as Algorithm;
+    let fits = |one: &&Candidate<Algorithm>| {
         // The only one that cuDNN has for a sum without activation in the same call.
-        let algorithm = Algorithm::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
-        // SAFETY: as above.
-        let bytes = unsafe {
-            result::get_convolution_forward_workspace_size(
-                handle.0,
-                of_x.0,
-                of_weight.0,
-                window.0,
-                of_y.0,
-                algorithm,
-            )
-        }?;
-        (algorithm, reserve(bytes)?, bytes)
+        let only = Algorithm::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
+        weights.relu || one.algorithm == only
     };
-    let (slice, y) = output::<T>(device, shapes.y.iter().product())?;
-    let residual_address = match residual {
-        Some((storage, layout)) => pointer(address::<T>(storage, layout, OP)?),
-        None => y, // not read: its factor is 0
-    };
+    let fused: Vec<_> = all.iter().filter(fits).copied().collect();
     let factor = if residual.is_some() { 1.0 } else { 0.0 };
-    // SAFETY: every array holds what its descriptor says; all work is in order on the stream of the device.
+    let in_one_call = |one: &Candidate<Algorithm>, scratch: &Scratch| {
+        window.follow(one, conv.precision)?;
+        // SAFETY: every array holds what its descriptor says; all work is in order on the stream of the device.
+        unsafe {
+            result::convolution_bias_activation_forward(
+                handle.raw,
+                scaling(&1.0),
+                of_x.0,
+                at_x,
+                of_weight.0,
+                at_weight,
+                window.0,
+                one.algorithm,
+                scratch.pointer(device),
+                one.memory,
+                scaling(&factor),
+                of_y.0,
+                at_residual.unwrap_or(y), // else not read: its factor is 0
+                of_bias.0,
+                at_bias,
+                activation.0,
+                of_y.0,
+                y,
+            )
+        }
+    };
+    match cudnn::first_that_works(&fused, reserve, in_one_call) {
+        Ok(()) => return Ok(CudaStorage::wrap_cuda_slice(slice, device.clone())),
+        Err(error) => log::debug!("{shapes:?} in three calls instead of one: {error}"),
+    }
+    // One after the other, which every convolution can have.
+    cudnn::first_that_works(&all, reserve, |one, scratch| {
+        window.follow(one, conv.precision)?;
+        // SAFETY: as above.
+        unsafe {
+            result::convolution_forward(
+                handle.raw,
+                scaling(&1.0),
+                of_x.0,
+                at_x,
+                of_weight.0,
+                at_weight,
+                window.0,
+                one.algorithm,
+                scratch.pointer(device),
+                one.memory,
+                scaling(&0.0),
+                of_y.0,
+                y,
+            )
+        }
+    })?;
+    // SAFETY: as above; adding and the activation work in place.
     unsafe {
-        result::convolution_bias_activation_forward(
-            handle.0,
-            scaling(&1.0),
-            of_x.0,
-            pointer(address::<T>(x.0, x.1, OP)?),
-            of_weight.0,
-            pointer(address::<T>(weights.weight.0, weights.weight.1, OP)?),
-            window.0,
-            algorithm,
-            scratch.pointer(device),
-            bytes,
-            scaling(&factor),
-            of_y.0,
-            residual_address,
-            of_bias.0,
-            pointer(address::<T>(weights.bias.0, weights.bias.1, OP)?),
-            activation.0,
-            of_y.0,
-            y,
-        )?;
+        let one = scaling(&1.0);
+        sys::cudnnAddTensor(handle.raw, one, of_bias.0, at_bias, one, of_y.0, y).result()?;
+        if let Some(residual) = at_residual {
+            sys::cudnnAddTensor(handle.raw, one, of_y.0, residual, one, of_y.0, y).result()?;
+        }
+        if weights.relu {
+            let (raw, zero) = (activation.0, scaling(&0.0));
+            result::activation_forward(handle.raw, raw, one, of_y.0, y, zero, of_y.0, y)?;
+        }
     }
     Ok(CudaStorage::wrap_cuda_slice(slice, device.clone()))
 }
@@ -339,43 +385,49 @@ fn input_gradient_of<T: Value>(
     let of_weight = Filter::new(T::KIND, shapes.weight)?;
     let of_dz = Tensor4::new(T::KIND, shapes.y)?;
     let window = Window::new(conv.stride, conv.padding, conv.precision)?;
-    let ask = |most, count, found| {
-        // SAFETY: the descriptors live until the end of this function.
+    let at_weight = pointer(address::<T>(weight.0, weight.1, op.name())?);
+    let at_dz = pointer(address::<T>(dz.0, dz.1, op.name())?);
+    let (slice, dx) = output::<T>(device, shapes.x.iter().product())?;
+    let reserve = |bytes| Scratch::new(device, bytes);
+    let all = handle.input.of(conv.case::<T>(&shapes), || {
+        let ask = |most, count, found| {
+            // SAFETY: the descriptors live until the end of this function.
+            unsafe {
+                result::get_convolution_backward_data_algorithm(
+                    handle.raw,
+                    of_weight.0,
+                    of_dz.0,
+                    window.0,
+                    of_x.0,
+                    most,
+                    count,
+                    found,
+                )
+            }
+        };
+        Ok(candidates!(sys::cudnnConvolutionBwdDataAlgoPerf_t, ask))
+    })?;
+    cudnn::first_that_works(&all, reserve, |one, scratch| {
+        window.follow(one, conv.precision)?;
+        // SAFETY: every array holds what its descriptor says; all work is in order on the stream of the device.
         unsafe {
-            result::get_convolution_backward_data_algorithm(
-                handle.0,
+            result::convolution_backward_data(
+                handle.raw,
+                scaling(&1.0),
                 of_weight.0,
+                at_weight,
                 of_dz.0,
+                at_dz,
                 window.0,
+                one.algorithm,
+                scratch.pointer(device),
+                one.memory,
+                scaling(&0.0),
                 of_x.0,
-                most,
-                count,
-                found,
+                dx,
             )
         }
-    };
-    let all = candidates!(sys::cudnnConvolutionBwdDataAlgoPerf_t, ask);
-    let reserve = |bytes| Scratch::new(device, bytes);
-    let (algorithm, scratch, bytes) = cudnn::first_repeatable(all, reserve)?;
-    let (slice, dx) = output::<T>(device, shapes.x.iter().product())?;
-    // SAFETY: every array holds what its descriptor says; all work is in order on the stream of the device.
-    unsafe {
-        result::convolution_backward_data(
-            handle.0,
-            scaling(&1.0),
-            of_weight.0,
-            pointer(address::<T>(weight.0, weight.1, op.name())?),
-            of_dz.0,
-            pointer(address::<T>(dz.0, dz.1, op.name())?),
-            window.0,
-            algorithm,
-            scratch.pointer(device),
-            bytes,
-            scaling(&0.0),
-            of_x.0,
-            dx,
-        )?;
-    }
+    })?;
     Ok(CudaStorage::wrap_cuda_slice(slice, device.clone()))
 }
 
@@ -391,42 +443,48 @@ fn weight_gradient_of<T: Value>(
     let of_weight = Filter::new(T::KIND, shapes.weight)?;
     let of_dz = Tensor4::new(T::KIND, shapes.y)?;
     let window = Window::new(conv.stride, conv.padding, conv.precision)?;
-    let ask = |most, count, found| {
-        // SAFETY: the descriptors live until the end of this function.
+    let at_x = pointer(address::<T>(x.0, x.1, op.name())?);
+    let at_dz = pointer(address::<T>(dz.0, dz.1, op.name())?);
+    let (slice, dw) = output::<T>(device, shapes.weight.iter().product())?;
+    let reserve = |bytes| Scratch::new(device, bytes);
+    let all = handle.weight.of(conv.case::<T>(&shapes), || {
+        let ask = |most, count, found| {
+            // SAFETY: the descriptors live until the end of this function.
+            unsafe {
+                result::get_convolution_backward_filter_algorithm(
+                    handle.raw,
+                    of_x.0,
+                    of_dz.0,
+                    window.0,
+                    of_weight.0,
+                    most,
+                    count,
+                    found,
+                )
+            }
+        };
+        Ok(candidates!(sys::cudnnConvolutionBwdFilterAlgoPerf_t, ask))
+    })?;
+    cudnn::first_that_works(&all, reserve, |one, scratch| {
+        window.follow(one, conv.precision)?;
+        // SAFETY: every array holds what its descriptor says; all work is in order on the stream of the device.
         unsafe {
-            result::get_convolution_backward_filter_algorithm(
-                handle.0,
+            result::convolution_backward_filter(
+                handle.raw,
+                scaling(&1.0),
                 of_x.0,
+                at_x,
                 of_dz.0,
+                at_dz,
                 window.0,
+                one.algorithm,
+                scratch.pointer(device),
+                one.memory,
+                scaling(&0.0),
                 of_weight.0,
-                most,
-                count,
-                found,
+                dw,
             )
         }
-    };
-    let all = candidates!(sys::cudnnConvolutionBwdFilterAlgoPerf_t, ask);
-    let reserve = |bytes| Scratch::new(device, bytes);
-    let (algorithm, scratch, bytes) = cudnn::first_repeatable(all, reserve)?;
-    let (slice, dw) = output::<T>(device, shapes.weight.iter().product())?;
-    // SAFETY: every array holds what its descriptor says; all work is in order on the stream of the device.
-    unsafe {
-        result::convolution_backward_filter(
-            handle.0,
-            scaling(&1.0),
-            of_x.0,
-            pointer(address::<T>(x.0, x.1, op.name())?),
-            of_dz.0,
-            pointer(address::<T>(dz.0, dz.1, op.name())?),
-            window.0,
-            algorithm,
-            scratch.pointer(device),
-            bytes,
-            scaling(&0.0),
-            of_weight.0,
-            dw,
-        )?;
-    }
+    })?;
     Ok(CudaStorage::wrap_cuda_slice(slice, device.clone()))
 }

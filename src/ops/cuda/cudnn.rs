@@ -4,9 +4,11 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_int;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use candle_core::cuda_backend::DeviceId;
 use candle_core::cuda_backend::cudarc::cudnn::{CudnnError, result, sys};
+use candle_core::cuda_backend::cudarc::driver::CudaStream;
 use candle_core::{CudaDevice, Result};
 
 use crate::structures::Precision;
@@ -19,7 +21,15 @@ thread_local! {
 }
 
 /// cuDNN on the stream of a device.
-pub(super) struct Handle(pub(super) sys::cudnnHandle_t);
+pub(super) struct Handle {
+    pub(super) raw: sys::cudnnHandle_t,
+    /// What the heuristics said of forward passes, of inputs' gradients and of weights'.
+    pub(super) forward: Answers<sys::cudnnConvolutionFwdAlgo_t>,
+    pub(super) input: Answers<sys::cudnnConvolutionBwdDataAlgo_t>,
+    pub(super) weight: Answers<sys::cudnnConvolutionBwdFilterAlgo_t>,
+    /// Must outlive the handle.
+    _stream: Arc<CudaStream>,
+}
 
 impl Handle {
     /// The one of this thread.
@@ -30,9 +40,15 @@ impl Handle {
             }
             let stream = device.cuda_stream();
             stream.context().bind_to_thread()?;
-            let handle = Rc::new(Self(result::create_handle()?));
-            // SAFETY: both are valid: the handle was made just now, the stream lives as long as the device.
-            unsafe { result::set_stream(handle.0, stream.cu_stream().cast()) }?;
+            let handle = Rc::new(Self {
+                raw: result::create_handle()?,
+                forward: Answers::default(),
+                input: Answers::default(),
+                weight: Answers::default(),
+                _stream: Arc::clone(&stream),
+            });
+            // SAFETY: both are valid: the handle was made just now and keeps the stream.
+            unsafe { result::set_stream(handle.raw, stream.cu_stream().cast()) }?;
             handles.insert(device.id(), Rc::clone(&handle));
             Ok(handle)
         })
@@ -42,7 +58,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         // SAFETY: made by `create_handle` and given back once. At the end of a thread there is nobody to tell of an error.
-        let _ = unsafe { result::destroy_handle(self.0) };
+        let _ = unsafe { result::destroy_handle(self.raw) };
     }
 }
 
@@ -93,20 +109,41 @@ impl Window {
         let (stride, padding) = (stride as c_int, padding as c_int);
         let mode = sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
         let sums = sys::cudnnDataType_t::CUDNN_DATA_FLOAT;
-        use sys::cudnnMathType_t as Math;
-        let math = match precision {
-            Precision::Float32 => Math::CUDNN_FMA_MATH, // the default would take TensorFloat-32
-            Precision::TensorFloat32 => Math::CUDNN_DEFAULT_MATH,
-            Precision::Float16 | Precision::Bfloat16 => Math::CUDNN_TENSOR_OP_MATH,
-        };
         // SAFETY: made just now.
         unsafe {
             result::set_convolution2d_descriptor(
                 window.0, padding, padding, stride, stride, 1, 1, mode, sums,
             )?;
-            result::set_convolution_math_type(window.0, math)?;
         }
+        window.set_math(math_of(precision))?;
         Ok(window)
+    }
+
+    fn set_math(&self, math: sys::cudnnMathType_t) -> std::result::Result<(), CudnnError> {
+        // SAFETY: a valid descriptor.
+        unsafe { result::set_convolution_math_type(self.0, math) }
+    }
+
+    /// Takes the arithmetic that the heuristics meant with an algorithm; of float32 none that rounds.
+    pub(super) fn follow<A>(
+        &self,
+        candidate: &Candidate<A>,
+        precision: Precision,
+    ) -> std::result::Result<(), CudnnError> {
+        match precision {
+            Precision::Float32 => Ok(()),
+            _ => self.set_math(candidate.math),
+        }
+    }
+}
+
+/// What the heuristics may choose from.
+fn math_of(precision: Precision) -> sys::cudnnMathType_t {
+    use sys::cudnnMathType_t as Math;
+    match precision {
+        Precision::Float32 => Math::CUDNN_FMA_MATH, // the default would take TensorFloat-32
+        Precision::TensorFloat32 => Math::CUDNN_DEFAULT_MATH,
+        Precision::Float16 | Precision::Bfloat16 => Math::CUDNN_TENSOR_OP_MATH,
     }
 }
 
@@ -128,7 +165,8 @@ impl Activation {
         } else {
             sys::cudnnActivationMode_t::CUDNN_ACTIVATION_IDENTITY
         };
-        let nan = sys::cudnnNanPropagation_t::CUDNN_PROPAGATE_NAN;
+        // The fused call takes no other.
+        let nan = sys::cudnnNanPropagation_t::CUDNN_NOT_PROPAGATE_NAN;
         // SAFETY: made just now.
         unsafe { result::set_activation_descriptor(activation.0, mode, nan, 0.0) }?;
         Ok(activation)
@@ -147,35 +185,92 @@ fn ints(shape: [usize; 4]) -> [c_int; 4] {
 }
 
 /// What cuDNN's heuristics say of an algorithm.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate<A> {
     pub(super) algorithm: A,
+    pub(super) math: sys::cudnnMathType_t,
     pub(super) works: bool,
     pub(super) repeats: bool,
     pub(super) memory: usize,
 }
 
+/// What a convolution's algorithms depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Case {
+    pub(super) x: [usize; 4],
+    pub(super) weight: [usize; 4],
+    pub(super) stride: usize,
+    pub(super) padding: usize,
+    pub(super) precision: Precision,
+    pub(super) kind: sys::cudnnDataType_t,
+}
+
+/// Answers of the heuristics, which take longer than a small convolution.
+pub(super) struct Answers<A>(RefCell<HashMap<Case, Rc<[Candidate<A>]>>>);
+
+impl<A> Default for Answers<A> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<A> Answers<A> {
+    /// Images of many sizes make many cases.
+    const MOST: usize = 8192;
+
+    /// Those of a case, in the order in which they are to be tried; `ask` asks for them.
+    pub(super) fn of(
+        &self,
+        case: Case,
+        ask: impl FnOnce() -> Result<Vec<Candidate<A>>>,
+    ) -> Result<Rc<[Candidate<A>]>> {
+        if let Some(known) = self.0.borrow().get(&case) {
+            return Ok(Rc::clone(known));
+        }
+        let found: Rc<[Candidate<A>]> = in_order(ask()?).into();
+        let mut all = self.0.borrow_mut();
+        if all.len() >= Self::MOST {
+            all.clear();
+        }
+        all.insert(case, Rc::clone(&found));
+        Ok(found)
+    }
+}
+
 /// Memory that an algorithm may have while another one does with less.
 const WORKSPACE: usize = 1 << 30;
 
-/// The first that works, gives the same result in every run and finds memory: those with a modest workspace as cuDNN orders
-/// them, then the others, the smallest first. `reserve` makes a workspace of so many bytes.
-pub(super) fn first_repeatable<A, S>(
-    candidates: Vec<Candidate<A>>,
-    reserve: impl Fn(usize) -> Result<S>,
-) -> Result<(A, S, usize)> {
+/// Those that work and give the same result in every run: with a modest workspace as cuDNN orders them, then the others, the
+/// smallest first.
+fn in_order<A>(candidates: Vec<Candidate<A>>) -> Vec<Candidate<A>> {
     let usable = candidates
         .into_iter()
         .filter(|one| one.works && one.repeats);
-    let (modest, mut large): (Vec<_>, Vec<_>) = usable.partition(|one| one.memory <= WORKSPACE);
+    let (mut modest, mut large): (Vec<_>, Vec<_>) = usable.partition(|one| one.memory <= WORKSPACE);
     large.sort_by_key(|one| one.memory);
-    let mut refused = CudnnError(sys::cudnnStatus_t::CUDNN_STATUS_NOT_SUPPORTED).into();
-    for one in modest.into_iter().chain(large) {
+    modest.extend(large);
+    modest
+}
+
+/// Runs the first candidate that finds memory and is not refused. `reserve` makes a workspace of so many bytes.
+pub(super) fn first_that_works<A, S>(
+    candidates: &[Candidate<A>],
+    reserve: impl Fn(usize) -> Result<S>,
+    run: impl Fn(&Candidate<A>, &S) -> std::result::Result<(), CudnnError>,
+) -> Result<()> {
+    let mut refused = CudnnError(sys::cudnnStatus_t::CUDNN_STATUS_NOT_SUPPORTED);
+    let mut without_memory = None;
+    for one in candidates {
         match reserve(one.memory) {
-            Ok(scratch) => return Ok((one.algorithm, scratch, one.memory)),
-            Err(error) => refused = error,
+            Ok(scratch) => match run(one, &scratch) {
+                Ok(()) => return Ok(()),
+                Err(error) => refused = error,
+            },
+            Err(error) => without_memory = Some(error),
         }
     }
-    Err(refused)
+    // With a smaller batch there may be memory, which a refusal would not tell.
+    Err(without_memory.unwrap_or_else(|| refused.into()))
 }
 
 /// The heuristics' answers, best first: `ask` fills an array of the given length and tells how many it filled.
@@ -193,6 +288,7 @@ macro_rules! candidates {
         let all = found.iter().take(count.max(0) as usize);
         all.map(|one| Candidate {
             algorithm: one.algo,
+            math: one.mathType,
             works: one.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS,
             repeats: one.determinism == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC,
             memory: one.memory,

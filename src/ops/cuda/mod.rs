@@ -16,7 +16,7 @@ mod nccl;
 mod upload;
 
 use candle_core::cuda_backend::cudarc::driver::{
-    CudaSlice, DevicePtr, LaunchConfig, PushKernelArg, result,
+    CudaSlice, DevicePtr, LaunchConfig, PushKernelArg, result, sys,
 };
 use candle_core::cuda_backend::{CudaDType, CudaStorageSlice, WrapErr};
 use candle_core::{CudaDevice, CudaStorage, DType, Layout, Result, bail};
@@ -172,6 +172,20 @@ impl Cuda<'_> {
             owned: Some(slice),
         }
     }
+}
+
+/// Lets the driver keep memory that was given back for what comes later. By default it goes back to the system whenever the host
+/// waits, which is at least once an image.
+pub(crate) fn keep_memory(device: &CudaDevice) -> Result<()> {
+    let all = u64::MAX;
+    let stream = device.cuda_stream();
+    let threshold = sys::CUmemPool_attribute_enum::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+    // SAFETY: the card is open, its own pool needs no making, and this attribute is a number of 64 bits.
+    unsafe {
+        let pool = result::device::get_default_mem_pool(stream.context().cu_device()).w()?;
+        result::mem_pool::set_attribute(pool, threshold, (&raw const all).cast_mut().cast()).w()?;
+    }
+    Ok(())
 }
 
 /// The type of the values in a storage.

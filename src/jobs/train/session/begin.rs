@@ -14,6 +14,7 @@ use super::super::measure::shown;
 use super::super::order::{Order, subset};
 use super::super::prepare::absolute;
 use super::super::records::{RunRecord, RunState};
+use super::super::runs;
 use super::super::saved::{Progress, SavedRun, newest};
 use super::super::setup::Setup;
 use super::super::told::{Metrics, Told, now};
@@ -24,6 +25,7 @@ use crate::alloc::KeepMore;
 use crate::coco::dataset::Dataset;
 use crate::coco::write_whole;
 use crate::config::Config;
+use crate::jobs::upload::Upload;
 use crate::jobs::{JobError, device};
 use crate::model::{Detector, ParameterSet};
 use crate::structures::{Precision, shell};
@@ -76,6 +78,7 @@ impl<'w> Session<'w> {
             None => None,
         };
         let mut optimizer = Optimizer::new(&config);
+        let mut has_moved = false;
         let (set, progress, resumed) = match saved {
             Some(SavedRun {
                 weights,
@@ -85,11 +88,12 @@ impl<'w> Session<'w> {
                 path,
                 ..
             }) => {
-                optimizer.restore(state, progress.updates);
+                optimizer.restore(state, progress.applied.unwrap_or(progress.updates));
                 dialect = of_run;
                 let old = progress.steps_per_epoch;
                 progress.fit_to(steps, config.accumulate_step);
-                if old != 0 && old != steps {
+                has_moved = old != 0 && old != steps;
+                if has_moved {
                     log.warn(&format!(
                         "an epoch has {steps} steps now, not {old}: the run goes on with step {} of epoch {}, \
                          and its losses are not those it would have had",
@@ -128,7 +132,7 @@ impl<'w> Session<'w> {
             None => LossScale::fixed(config.loss_scale),
         };
         let schedule = Schedule::new(&config, steps.div_ceil(config.accumulate_step));
-        let record = record(
+        let mut record = record(
             &config,
             request,
             &start.checkpoint,
@@ -136,6 +140,10 @@ impl<'w> Session<'w> {
             &device_name,
             steps,
         );
+        if let Some(before) = (request.resume.as_deref()).and_then(|run| runs::record(run).ok()) {
+            // It is still the run that this command began.
+            (record.command, record.started) = (before.command, before.started);
+        }
         let source = Source {
             dataset: train,
             labels,
@@ -157,6 +165,7 @@ impl<'w> Session<'w> {
             classes,
             dialect,
             folder,
+            upload: Upload::new(&device),
             device,
             device_name,
             source: Arc::new(source),
@@ -181,6 +190,7 @@ impl<'w> Session<'w> {
             taken: 0,
             saved_at: None,
             save_due: false,
+            has_moved,
             seconds_per_step: None,
             seconds_per_eval: None,
             _memory: memory,
@@ -194,6 +204,9 @@ impl<'w> Session<'w> {
         record.skipped_count = session.progress.skipped_count;
         record.last_checkpoint = resumed.map(|path| session.folder.relative(&path));
         session.told.state(RunState::Starting)?;
+        if session.has_moved {
+            session.save()?;
+        }
         log.info("    Done!\n");
         Ok(session)
     }
@@ -209,8 +222,17 @@ impl<'w> Session<'w> {
             out.write_all(self.config.to_yaml().as_bytes())
         })?;
         let command = shell::line(request.command.iter().map(String::as_str));
-        write("cmd.txt", format!("{command}\n"))?;
-        write("args.txt", format!("{request:#?}\n"))?;
+        for (name, new) in [
+            ("cmd.txt", format!("{command}\n")),
+            ("args.txt", format!("{request:#?}\n")),
+        ] {
+            // The command that began the run comes first, then those that resumed it.
+            let before = match &request.resume {
+                Some(run) => std::fs::read_to_string(run.join(name)).unwrap_or_default(),
+                None => String::new(),
+            };
+            write(name, before + &new)?;
+        }
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
 
@@ -25,6 +25,7 @@ use super::{TrainEvent, TrainJobError, TrainRequest, Trained};
 use crate::alloc::KeepMore;
 use crate::coco::write_whole;
 use crate::config::{Config, Dialect};
+use crate::jobs::upload::Upload;
 use crate::jobs::{JobError, device, peak_memory};
 use crate::model::{Detector, ModelError, ParameterSet};
 use crate::structures::ClassTable;
@@ -40,7 +41,7 @@ pub(super) fn run(
     stop: &AtomicBool,
     report: &mut (dyn FnMut(TrainEvent<'_>) + Send),
 ) -> Result<Trained, JobError> {
-    let asked = device::asked(&request.device, &setup.config);
+    let asked = device::asked(&request.device, &setup.config, world.size());
     let device = device::choose_for(&asked, world.local_rank())?;
     let rank = (!world.leads()).then(|| world.rank());
     let log_path = log::path(&folder.path, rank);
@@ -89,25 +90,32 @@ pub(super) fn trial(
     setup: Setup,
     request: &TrainRequest,
     folder: RunFolder,
+    device: Device,
+    stop: &AtomicBool,
 ) -> Result<Trial, JobError> {
-    const STEPS: usize = 3;
-    let device = device::choose(&device::asked(&request.device, &setup.config))?;
+    const STEPS: usize = 6;
+    /// No further step begins after so long.
+    const PATIENCE: Duration = Duration::from_secs(20);
     let mut silent = |_: TrainEvent<'_>| {};
     let mut log = RunLog::new(None, &mut silent)?;
-    let (world, stop) = (World::alone(), AtomicBool::new(false));
+    let (world, began) = (World::alone(), Instant::now());
     let mut session = Session::begin(&world, setup, request, folder, device, &mut log)?;
     let end = STEPS.min(session.steps * session.config.epoch_size);
     let mut feed = Feed::start(Arc::clone(&session.source), 0, end)
         .map_err(|source| TrainJobError::Thread { source })?;
-    let mut seconds = f64::INFINITY;
-    for _ in 0..end {
+    let mut seconds = Vec::new();
+    while seconds.len() < end && (seconds.len() < 2 || began.elapsed() < PATIENCE) {
+        if stop.load(Ordering::Relaxed) {
+            return Err(JobError::Interrupted);
+        }
         let fed = feed.next().ok_or(TrainJobError::Feed)?;
-        let step = session.step(fed, 0.0, Instant::now(), &stop, &mut log)?;
-        // The first one makes what later ones find.
-        seconds = seconds.min(step.step_time);
+        let step = session.step(fed, 0.0, Instant::now(), stop, &mut log)?;
+        seconds.push(step.step_time);
     }
+    // The first one makes what later ones find.
+    let counted = &seconds[usize::from(seconds.len() > 1)..];
     Ok(Trial {
-        seconds_per_step: seconds,
+        seconds_per_step: counted.iter().sum::<f64>() / counted.len().max(1) as f64,
         memory_mib: peak_memory().unwrap_or(0) as f64 / f64::from(1 << 20),
     })
 }
@@ -120,6 +128,7 @@ struct Session<'w> {
     dialect: Dialect,
     folder: RunFolder,
     device: Device,
+    upload: Upload,
     device_name: String,
     source: Arc<Source>,
     val: Option<PathBuf>,
@@ -147,6 +156,8 @@ struct Session<'w> {
     saved_at: Option<(usize, usize, bool)>,
     /// A periodic checkpoint waits for the end of a group of micro-batches.
     save_due: bool,
+    /// The run was resumed in epochs of another length: checkpoints may lie there whose names come after those to come.
+    has_moved: bool,
     seconds_per_step: Option<f64>,
     seconds_per_eval: Option<f64>,
     /// One step's memory waits for the next step.
@@ -247,6 +258,10 @@ impl Session<'_> {
             &self.optimizer,
             &self.progress,
         )?;
+        if self.has_moved {
+            self.folder.forget_after(epoch, step);
+            self.has_moved = false;
+        }
         self.folder.retain_periodic(self.config.keep_checkpoint_max);
         self.told.record.last_checkpoint = Some(self.folder.relative(&path));
         self.saved_at = Some((epoch, step, is_evaluated));

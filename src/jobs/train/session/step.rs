@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
-use super::super::feed::Fed;
+use super::super::feed::{Fed, Sample};
 use super::super::log::RunLog;
 use super::super::records::{LossValues, MetricsLine, StepRecord};
 use super::super::saved::Mean;
 use super::super::{TrainEvent, TrainJobError};
 use super::Session;
 use crate::jobs::batches::is_out_of_memory;
-use crate::jobs::model::stack;
+use crate::jobs::upload::Upload;
 use crate::jobs::{JobError, resident_memory};
 use crate::model::{Detector, ModelError};
 use crate::train::{Batch, Losses, TrainError, Update, Verdict, losses};
@@ -24,9 +24,8 @@ const SKIPPED_LISTED: usize = 1000;
 const SPEED_WINDOW: f64 = 50.0;
 
 /// The files of a batch, for messages.
-fn paths(fed: &Fed) -> String {
-    let paths: Vec<String> = fed
-        .samples
+fn paths(samples: &[Sample]) -> String {
+    let paths: Vec<String> = samples
         .iter()
         .map(|sample| sample.path.display().to_string())
         .collect();
@@ -62,8 +61,8 @@ impl Session<'_> {
         let rate = self.schedule.rate(self.progress.updates);
         let ends = is_full || is_last;
         let scale = self.loss_scale;
-        let paths = paths(&fed);
-        let values = self.gradients(fed, ends, stop)?;
+        let paths = paths(&fed.samples);
+        let values = self.gradients(fed.samples, ends, stop, log)?;
         let norm = if ends {
             self.update(rate, &paths, log)?
         } else {
@@ -110,19 +109,13 @@ impl Session<'_> {
     /// micro-batches `ends`, the sums over all ranks take its place.
     fn gradients(
         &mut self,
-        fed: Fed,
+        samples: Vec<Sample>,
         ends: bool,
         stop: &AtomicBool,
+        log: &mut RunLog<'_>,
     ) -> Result<LossValues, JobError> {
         if !ends || self.world.size() == 1 {
-            let detector = self.detector.clone();
-            return match self.forward(fed, &detector)? {
-                Some((values, scaled)) => {
-                    self.backward(&scaled)?;
-                    Ok(values)
-                }
-                None => Ok(LossValues::default()),
-            };
+            return self.own_gradients(samples, log);
         }
         let sizes = self
             .set
@@ -134,7 +127,7 @@ impl Session<'_> {
         };
         let tapped = self.set.tapped(Arc::clone(&summing.tap));
         let detector = Detector::trainable(&tapped, &self.config, self.dialect)?;
-        let found = self.forward(fed, &detector);
+        let found = self.forward(samples, &detector);
         // No rank begins to wait for one that has failed.
         if self.world.largest(u8::from(found.is_err()), stop)? > 0 {
             return Err(found
@@ -159,17 +152,74 @@ impl Session<'_> {
         Ok(values)
     }
 
+    /// Of this process alone. A batch that a card has no memory for is taken in halves from then on, each with its share of the
+    /// whole, as ranks would take it.
+    fn own_gradients(
+        &mut self,
+        samples: Vec<Sample>,
+        log: &mut RunLog<'_>,
+    ) -> Result<LossValues, JobError> {
+        let detector = self.detector.clone();
+        if self.device.is_cpu() || samples.len() < 2 {
+            let Some((values, scaled)) = self.forward(samples, &detector)? else {
+                return Ok(LossValues::default());
+            };
+            self.backward(&scaled)?;
+            return Ok(values);
+        }
+        let before = self.gathered.clone();
+        loop {
+            let most = self.progress.images_at_once.unwrap_or(samples.len());
+            match self.parts(&samples, most.min(samples.len()), &detector) {
+                Err(JobError::Train(error))
+                    if most > 1 && matches!(*error, TrainJobError::NoMemory { .. }) =>
+                {
+                    self.gathered.clone_from(&before);
+                    let half = most.min(samples.len()) / 2;
+                    self.progress.images_at_once = Some(half);
+                    log.warn(&format!(
+                        "no memory on the device for a batch at once: its losses are taken of {half} images at a time from now on"
+                    ));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Gathers the gradients of a batch, `most` images at a time.
+    fn parts(
+        &mut self,
+        samples: &[Sample],
+        most: usize,
+        detector: &Detector,
+    ) -> Result<LossValues, JobError> {
+        let mut sum = LossValues::default();
+        for part in samples.chunks(most) {
+            let Some((values, scaled)) = self.forward(part.to_vec(), detector)? else {
+                continue;
+            };
+            let share = part.len() as f64 / samples.len() as f64;
+            let scaled = match part.len() == samples.len() {
+                true => scaled,
+                false => (scaled * share).map_err(|e| self.failed(e.into()))?,
+            };
+            self.backward(&scaled)?;
+            sum.add(&values, share);
+        }
+        Ok(sum)
+    }
+
     /// The losses of a batch and their scaled sum; none where no image of it could be read.
     fn forward(
         &self,
-        fed: Fed,
+        samples: Vec<Sample>,
         detector: &Detector,
     ) -> Result<Option<(LossValues, Tensor)>, JobError> {
-        if fed.samples.is_empty() {
+        if samples.is_empty() {
             return Ok(None);
         }
         let (epoch, step) = (self.progress.epoch, self.progress.step);
-        let paths = paths(&fed);
+        let paths = paths(&samples);
         let not_finite = |loss: &str| TrainJobError::NotFinite {
             epoch,
             step,
@@ -183,7 +233,7 @@ impl Session<'_> {
             },
             source => self.failed(source),
         };
-        let batch = batch(fed, &self.device).map_err(|e| failed(e.into()))?;
+        let batch = batch(samples, &self.upload).map_err(|e| failed(e.into()))?;
         let found = losses(detector, &self.config, &batch).map_err(failed)?;
         let values = values(&found).map_err(failed)?;
         if let Some((name, _)) = values.named().into_iter().find(|(_, v)| !v.is_finite()) {
@@ -231,6 +281,7 @@ impl Session<'_> {
             .step(self.set.trained(), &gradients, Update { rate, factor })
             .map_err(|source| self.failed(source))?;
         self.progress.updates += 1;
+        self.progress.applied = Some(self.optimizer.updates());
         let verdict = self.loss_scale.judge(norm);
         self.progress.loss_scale = self.loss_scale.is_dynamic().then_some(self.loss_scale);
         match verdict {
@@ -320,16 +371,16 @@ impl Session<'_> {
 }
 
 /// The images of a step as one tensor, with their truths.
-fn batch(fed: Fed, device: &Device) -> candle_core::Result<Batch> {
+fn batch(samples: Vec<Sample>, upload: &Upload) -> candle_core::Result<Batch> {
     let (mut images, mut truths, mut draws) = (Vec::new(), Vec::new(), Vec::new());
-    for fed in fed.samples {
-        images.push(fed.sample.image);
+    for fed in samples {
+        images.push(upload.prepared(fed.sample.image)?);
         truths.push(fed.sample.truth);
         draws.push(fed.draw);
     }
     let transforms = images.iter().map(|image| image.transform).collect();
     Ok(Batch {
-        images: stack(images, device)?,
+        images: upload.stacked(&images)?,
         transforms,
         truths,
         draws,

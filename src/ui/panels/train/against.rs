@@ -58,6 +58,10 @@ pub fn against_ui(
                 out.push(Command::SetWorkspace(Workspace::Compare));
             }
         }
+        if let Some(note) = doc.note_against_start(run) {
+            let text = RichText::new(note).size(theme::SMALL).color(c.warning);
+            ui.add(Label::new(text).wrap());
+        }
     } else {
         let command = TrainCommand::AgainstStart;
         let is_enabled = command.enabled(doc, view);

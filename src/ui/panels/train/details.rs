@@ -60,11 +60,12 @@ fn advice(ui: &mut Ui, run: &Run) {
     let message = run.record.as_ref().and_then(|it| it.message.clone());
     let text = match run.condition {
         Condition::Unreadable => run.damage.clone(),
-        Condition::Interrupted if run.can_resume() => {
-            Some("Its process is gone. Resume goes on from the last checkpoint".into())
-        }
         Condition::Interrupted => {
-            Some("Its process is gone before it saved a checkpoint: start it anew".into())
+            let why = run.death.as_deref().unwrap_or("Its process is gone");
+            Some(match run.can_resume() {
+                true => format!("{why}. Resume goes on from the last checkpoint"),
+                false => format!("{why}. It had not saved a checkpoint: start it anew"),
+            })
         }
         // The state says it already.
         Condition::Failed | Condition::Starting => None,
