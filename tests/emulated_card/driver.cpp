@@ -196,6 +196,12 @@ int cuCtxSetCurrent(void* context) {
 int cuCtxGetCurrent(void** context) { *context = context_of_thread; return OK; }
 
 int cuMemAlloc_v2(std::uint64_t* address, std::size_t bytes) { return allocate(address, bytes); }
+int cuDeviceGetDefaultMemPool(void** pool, int device) {
+    static char pools[64];
+    *pool = pools + device;
+    return device >= 0 && device < 64 ? OK : INVALID_VALUE;
+}
+int cuMemPoolSetAttribute(void*, int attribute, void* value) { return attribute == 4 && value ? OK : INVALID_VALUE; }
 int cuMemAllocAsync(std::uint64_t* address, std::size_t bytes, void*) { return allocate(address, bytes); }
 int cuMemFree_v2(std::uint64_t address) {
     finish_all();
