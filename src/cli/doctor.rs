@@ -101,7 +101,13 @@ fn checked(found: &Checked) -> String {
             (None, _) => {}
         }
         if let Some(seconds) = row.seconds {
-            numbers.push(format!("{seconds:.3} s"));
+            numbers.push(match seconds {
+                ..0.1 => format!("{:.2} ms", 1e3 * seconds),
+                _ => format!("{seconds:.3} s"),
+            });
+        }
+        if let Some(memory) = row.memory_mib {
+            numbers.push(format!("{memory:.0} MiB"));
         }
         if !row.note.is_empty() {
             numbers.push(row.note.clone());
@@ -199,6 +205,7 @@ mod tests {
             deviation: Some(deviation),
             tolerance: Some(1e-4),
             seconds: None,
+            memory_mib: None,
             passed,
             note: String::new(),
         };

@@ -7,19 +7,15 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::roi_work::RoiWork;
 use crate::coco::write_json;
 use crate::ops::compute::{self, Compute, ComputeError};
-use crate::ops::roi_align::{ROI_COLUMNS, RoiAlign, roi_align_on};
+use crate::ops::roi_align::roi_align_on;
 
 /// The adapter must be that much faster: it also has to carry the numbers on a busier day.
 const MARGIN: f64 = 1.25;
 /// Runs of which the fastest counts.
 const RUNS: usize = 3;
-/// What is measured: RoIs and channels of a fifth of an image's work.
-const ROIS: usize = 200;
-const CHANNELS: usize = 256;
-const SIDE: usize = 64;
-
 /// Seconds of the same RoIAlign.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Timings {
@@ -179,23 +175,7 @@ fn read(file: &Path) -> Option<Choice> {
 
 /// The same work on both.
 fn time(compute: &Arc<Compute>) -> Result<Timings, Box<dyn std::error::Error>> {
-    let values = |at: usize| (at % 251) as f32 / 251.0;
-    let map: Vec<f32> = (0..CHANNELS * SIDE * SIDE).map(values).collect();
-    let map = Tensor::from_vec(map, (1, CHANNELS, SIDE, SIDE), &Device::Cpu)?;
-    let rois: Vec<f32> = (0..ROIS)
-        .flat_map(|roi| {
-            let (x, y) = ((roi * 7 % 180) as f32, (roi * 13 % 180) as f32);
-            let (width, height) = (20.0 + (roi % 40) as f32, 20.0 + (roi % 33) as f32);
-            [0.0, x, y, x + width, y + height]
-        })
-        .collect();
-    let rois = Tensor::from_vec(rois, (ROIS, ROI_COLUMNS), &Device::Cpu)?;
-    let align = RoiAlign {
-        out_height: 7,
-        out_width: 7,
-        spatial_scale: 0.25,
-        sampling_ratio: 0,
-    };
+    let RoiWork { map, rois, align } = RoiWork::new(&Device::Cpu)?;
     let fastest = |work: &dyn Fn() -> candle_core::Result<Tensor>| -> candle_core::Result<f64> {
         let mut fastest = f64::INFINITY;
         work()?;

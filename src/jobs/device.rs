@@ -128,15 +128,17 @@ fn cuda(ordinal: usize) -> Result<Device, String> {
     Ok(device)
 }
 
+/// Cards that the driver tells of; 0 in a build without CUDA.
 #[cfg(feature = "cuda")]
-fn cards() -> usize {
+pub fn cards() -> usize {
     use candle_core::cuda_backend::cudarc::driver::CudaContext;
     let count = CudaContext::device_count().unwrap_or(0);
     usize::try_from(count).unwrap_or(0)
 }
 
+/// Cards that the driver tells of; 0 in a build without CUDA.
 #[cfg(not(feature = "cuda"))]
-fn cards() -> usize {
+pub fn cards() -> usize {
     0
 }
 
@@ -189,6 +191,34 @@ pub fn free_memory(device: &Device) -> Option<u64> {
         return Some(free as u64);
     }
     device.is_cpu().then(super::available_memory).flatten()
+}
+
+/// How much memory of a card is in use at most, from the making of this on. cuBLAS's own is not in it.
+#[derive(Debug)]
+pub struct MemoryUse<'a>(&'a Device);
+
+impl<'a> MemoryUse<'a> {
+    /// Begins to look; `None` where the device does not tell.
+    pub fn of(device: &'a Device) -> Option<Self> {
+        #[cfg(feature = "cuda")]
+        if let Device::Cuda(card) = device {
+            crate::ops::cuda::forget_most_memory(card).ok()?;
+            return Some(Self(device));
+        }
+        let _ = device;
+        None
+    }
+
+    /// In MiB.
+    pub fn most_mib(&self) -> Option<f64> {
+        #[cfg(feature = "cuda")]
+        if let Device::Cuda(card) = self.0 {
+            let bytes = crate::ops::cuda::most_memory(card).ok()?;
+            return Some(bytes as f64 / f64::from(1 << 20));
+        }
+        let _ = self.0;
+        None
+    }
 }
 
 /// What runs the network, for people: `CPU, 2 threads` or `CUDA 0`.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::batches::{Fitting, is_out_of_memory};
+use super::lineup::Lineup;
 use super::model::{self, LoadedModel, Prepared};
 use super::queue::TaskQueue;
 use crate::data;
@@ -129,9 +130,9 @@ struct Shared {
 
 struct State {
     queue: TaskQueue<ImageTask>,
-    ready: VecDeque<Ready>,
-    /// The decoder has handed over its last image.
-    decoded_all: bool,
+    ready: Lineup<Ready>,
+    /// Threads that may still bring an image.
+    decoders: usize,
     failed: usize,
     events: VecDeque<InferEvent>,
     ended: bool,
@@ -159,8 +160,8 @@ impl InferJob {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 queue: TaskQueue::new(tasks),
-                ready: VecDeque::new(),
-                decoded_all: false,
+                ready: Lineup::new(),
+                decoders: 0,
                 failed: 0,
                 events: VecDeque::new(),
                 ended: false,
@@ -274,71 +275,83 @@ impl Shared {
     }
 }
 
-/// Loads, then decodes on a second thread while the network runs on this one.
+/// Loads, then decodes on other threads while the network runs on this one.
 fn run(shared: &Shared, request: &ModelRequest, total: usize) -> InferEvent {
     let model = match model::load(request) {
         Ok(model) => model,
         Err(error) => return InferEvent::Fatal(error.to_string()),
     };
     shared.send(InferEvent::ModelLoaded(model.summary.clone()));
+    let count = decoders(&model);
+    // One batch in hand and one image ahead: hides decoding, bounds memory for large photos.
+    let capacity = model.batch_size() + 1 + count;
+    shared.lock().decoders = count;
     std::thread::scope(|scope| {
-        let decoder = std::thread::Builder::new()
-            .name("infer-decode".into())
-            .spawn_scoped(scope, || decode_all(shared, &model));
-        match decoder {
-            Ok(_) => detect_all(shared, &model, total),
-            Err(error) => InferEvent::Fatal(format!("cannot start a thread: {error}")),
+        for number in 0..count {
+            let decoder = std::thread::Builder::new()
+                .name(format!("infer-decode {number}"))
+                .spawn_scoped(scope, || decode_all(shared, &model, capacity));
+            if let Err(error) = decoder {
+                // Those that did start end with the job.
+                shared.cancelled.store(true, Ordering::Relaxed);
+                return InferEvent::Fatal(format!("cannot start a thread: {error}"));
+            }
         }
+        detect_all(shared, &model, total)
     })
 }
 
-fn decode_all(shared: &Shared, model: &LoadedModel) {
-    // One batch in hand and one image ahead: hides decoding, bounds memory for large photos.
-    let capacity = model.batch_size() + 1;
-    while let Some(task) = next_task(shared, capacity) {
-        let decoded = std::panic::catch_unwind(|| data::decode(&task.path, task.declared));
-        let ready = match decoded {
-            Ok(Ok(image)) => match model.prepare(&image) {
-                Ok(prepared) => Ready {
-                    index: task.index,
-                    size: image.size,
-                    prepared,
-                },
-                Err(error) => {
-                    let file = task.path.display();
-                    shared.fail(task.index, format!("{file}: {error}"));
-                    continue;
-                }
-            },
-            Ok(Err(error)) => {
-                shared.fail(task.index, error.to_string());
-                continue;
-            }
-            Err(_) => {
-                let file = task.path.display();
-                shared.fail(
-                    task.index,
-                    format!("{file}: the decoder broke on this file"),
-                );
-                continue;
+/// A card is quicker than one decoder; on the processor the network wants the cores itself.
+fn decoders(model: &LoadedModel) -> usize {
+    const MOST: usize = 8;
+    if model.is_on_cpu() {
+        return 1;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    (cores / 2).clamp(1, MOST)
+}
+
+fn decode_all(shared: &Shared, model: &LoadedModel, capacity: usize) {
+    while let Some((place, task)) = next_task(shared, capacity) {
+        let ready = match ready(model, &task) {
+            Ok(ready) => Some(ready),
+            Err(error) => {
+                shared.fail(task.index, error);
+                None
             }
         };
-        shared.lock().ready.push_back(ready);
+        shared.lock().ready.finish(place, ready);
         shared.changed.notify_all();
     }
-    shared.lock().decoded_all = true;
+    shared.lock().decoders -= 1;
     shared.changed.notify_all();
 }
 
-/// Waits for room and hands out the next image; `None` at the end or when cancelled.
-fn next_task(shared: &Shared, capacity: usize) -> Option<ImageTask> {
+/// The image of a task as the network takes it, or why there is none.
+fn ready(model: &LoadedModel, task: &ImageTask) -> Result<Ready, String> {
+    let file = task.path.display();
+    let decoded = std::panic::catch_unwind(|| data::decode(&task.path, task.declared));
+    let image = decoded
+        .map_err(|_| format!("{file}: the decoder broke on this file"))?
+        .map_err(|error| error.to_string())?;
+    let prepared = model.prepare(&image);
+    Ok(Ready {
+        index: task.index,
+        size: image.size,
+        prepared: prepared.map_err(|error| format!("{file}: {error}"))?,
+    })
+}
+
+/// Waits for room and hands out the next image with its place; `None` at the end or when cancelled.
+fn next_task(shared: &Shared, capacity: usize) -> Option<(usize, ImageTask)> {
     let mut state = shared.lock();
     loop {
         if shared.is_cancelled() {
             return None;
         }
-        if state.ready.len() < capacity {
-            return state.queue.next();
+        if state.ready.waiting() < capacity {
+            let task = state.queue.next()?;
+            return Some((state.ready.begin(), task));
         }
         state = shared.wait(state, PATIENCE);
     }
@@ -401,10 +414,11 @@ fn next_batch(shared: &Shared, batch: usize) -> Vec<Ready> {
     let mut state = shared.lock();
     loop {
         let paused = shared.paused.load(Ordering::Relaxed);
-        let enough = state.ready.len() >= batch || state.decoded_all;
-        if shared.is_cancelled() || (enough && !paused) {
-            let taken = batch.min(state.ready.len());
-            let batch = state.ready.drain(..taken).collect();
+        if shared.is_cancelled() {
+            return Vec::new();
+        }
+        let is_last = state.decoders == 0;
+        if !paused && let Some(batch) = state.ready.next(batch, is_last) {
             shared.changed.notify_all();
             return batch;
         }

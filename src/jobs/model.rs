@@ -92,6 +92,11 @@ impl LoadedModel {
         })
     }
 
+    /// Whether the processor runs the network.
+    pub fn is_on_cpu(&self) -> bool {
+        self.device.is_cpu()
+    }
+
     /// Images a forward pass takes at once, as configured.
     pub fn batch_size(&self) -> usize {
         self.config.test_batch_size.max(1)

@@ -16,6 +16,7 @@ use super::panels::review::tools::Tool;
 use super::persist::{Memory, Store};
 use super::review_dispatch;
 use super::shell::{Opened, Overlay, Shell};
+use super::start;
 use super::theme;
 use super::train_command;
 use super::view::{Selection, ViewState, Workspace};
@@ -69,6 +70,7 @@ impl App {
         settings: Settings,
         complaint: Option<String>,
     ) -> Self {
+        start::tell("window and graphics adapter are open");
         let ctx = &cc.egui_ctx;
         if let Some(render_state) = &cc.wgpu_render_state {
             super::gpu::install(render_state);
@@ -491,6 +493,10 @@ impl App {
 impl eframe::App for App {
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
+        let is_first = ctx.cumulative_frame_nr() == 0;
+        if is_first {
+            start::tell("the first frame begins");
+        }
         self.take_in(&ctx);
         self.ask_before_closing(&ctx);
         let workspace = self.view.workspace;
@@ -506,6 +512,9 @@ impl eframe::App for App {
         let tab_is_ours = nothing_focused && !self.shell.covers() && has_instances;
         self.shell.tab_is_ours.store(tab_is_ours, Ordering::Relaxed);
         self.remember(&ctx);
+        if is_first {
+            start::tell("the first frame is laid out");
+        }
     }
 
     fn on_exit(&mut self) {

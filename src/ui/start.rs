@@ -1,10 +1,20 @@
 //! Opening the window, and what is said where there can be none.
 
+use std::sync::LazyLock;
+use std::time::Instant;
+
 use anyhow::{Context as _, anyhow};
 
 use super::app::{App, StartOptions};
 use super::persist::Memory;
 use crate::document::settings::Settings;
+
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Tells at level debug how far a start is: what is slow about it is mostly the graphics driver.
+pub(super) fn tell(what: &str) {
+    log::debug!("{:.1} ms: {what}", 1e3 * BEGAN.elapsed().as_secs_f64());
+}
 
 /// Smallest window that holds the panels.
 const SMALLEST: [f32; 2] = [720.0, 480.0];
@@ -14,6 +24,7 @@ const SMALLEST: [f32; 2] = [720.0, 480.0];
 /// # Errors
 /// No display, no graphics adapter: what is missing, which package to install, what to do instead.
 pub fn run(options: StartOptions) -> anyhow::Result<()> {
+    tell("a window is asked for");
     let (settings, complaint) = match &options.settings {
         Some(path) => Settings::load(path),
         None => (Settings::default(), None),
@@ -29,6 +40,7 @@ pub fn run(options: StartOptions) -> anyhow::Result<()> {
         viewport,
         ..eframe::NativeOptions::default()
     };
+    tell("settings are read");
     let opened = eframe::run_native(
         "maskscope",
         native,

@@ -37,7 +37,7 @@ struct Block {
 constexpr std::size_t PAGE = 4096;
 std::mutex memory_lock;
 std::map<std::uintptr_t, Block> memory;
-std::map<int, std::size_t> in_use;
+std::map<int, std::size_t> in_use, most_in_use;
 thread_local int device = 0;
 
 std::size_t limit() {
@@ -65,6 +65,7 @@ Status allocate(std::uint64_t* address, std::size_t bytes) {
     std::memset(at, 0xFF, used);
     memory[reinterpret_cast<std::uintptr_t>(at)] = {bytes, mapped + PAGE, first, device};
     in_use[device] += bytes;
+    most_in_use[device] = std::max(most_in_use[device], in_use[device]);
     *address = reinterpret_cast<std::uint64_t>(at);
     return OK;
 }
@@ -101,6 +102,9 @@ std::size_t behind(std::uint64_t address, bool on_this_card) {
     }
     return start + block.bytes - address;
 }
+
+constexpr int RELEASE_THRESHOLD = 4, USED_MEM_HIGH = 8; // of a pool
+int card_of(void* pool) { return static_cast<int>(reinterpret_cast<std::uintptr_t>(pool)) - 1; }
 
 struct Module {
     std::vector<std::string> entries;
@@ -197,11 +201,21 @@ int cuCtxGetCurrent(void** context) { *context = context_of_thread; return OK; }
 
 int cuMemAlloc_v2(std::uint64_t* address, std::size_t bytes) { return allocate(address, bytes); }
 int cuDeviceGetDefaultMemPool(void** pool, int device) {
-    static char pools[64];
-    *pool = pools + device;
-    return device >= 0 && device < 64 ? OK : INVALID_VALUE;
+    *pool = reinterpret_cast<void*>(std::uintptr_t(device) + 1);
+    return OK;
 }
-int cuMemPoolSetAttribute(void*, int attribute, void* value) { return attribute == 4 && value ? OK : INVALID_VALUE; }
+int cuMemPoolSetAttribute(void* pool, int attribute, void* value) {
+    const std::lock_guard<std::mutex> guard(memory_lock);
+    if (attribute == USED_MEM_HIGH) {
+        most_in_use[card_of(pool)] = in_use[card_of(pool)];
+    }
+    return (attribute == RELEASE_THRESHOLD || attribute == USED_MEM_HIGH) && value ? OK : INVALID_VALUE;
+}
+int cuMemPoolGetAttribute(void* pool, int attribute, void* value) {
+    const std::lock_guard<std::mutex> guard(memory_lock);
+    *static_cast<std::uint64_t*>(value) = most_in_use[card_of(pool)];
+    return attribute == USED_MEM_HIGH ? OK : INVALID_VALUE;
+}
 int cuMemAllocAsync(std::uint64_t* address, std::size_t bytes, void*) { return allocate(address, bytes); }
 int cuMemFree_v2(std::uint64_t address) {
     finish_all();

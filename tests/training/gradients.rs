@@ -238,6 +238,25 @@ fn batch_norm_through_its_statistics() {
         };
         norm.forward(&t[0], &t[1], &t[2])
     });
+    // With a ReLU behind it: results lie on both sides of zero, none near it.
+    let noise = numbers.tensor(&[3, 4, 5, 6]);
+    let sides: Vec<f32> = (0..noise.elem_count())
+        .map(|at| if at % 3 == 0 { 1.0 } else { -1.0 })
+        .collect();
+    let sides = Tensor::from_vec(sides, noise.dims(), device()).unwrap();
+    let inputs = [
+        ((noise * 0.1).unwrap() + sides).unwrap(),
+        (numbers.tensor(&[4]).abs().unwrap() + 0.5).unwrap(),
+        (numbers.tensor(&[4]) * 0.1).unwrap(),
+    ];
+    check("batch norm and ReLU", &inputs, |t| {
+        let norm = BatchNorm {
+            statistics: Arc::new(batch_statistics(&t[0])?),
+            epsilon: 1e-5,
+            activation: Activation::Relu,
+        };
+        norm.forward(&t[0], &t[1], &t[2])
+    });
 }
 
 #[test]

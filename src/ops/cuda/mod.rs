@@ -21,6 +21,8 @@ use candle_core::cuda_backend::cudarc::driver::{
 use candle_core::cuda_backend::{CudaDType, CudaStorageSlice, WrapErr};
 use candle_core::{CudaDevice, CudaStorage, DType, Layout, Result, bail};
 
+use sys::CUmemPool_attribute as Pool;
+
 use super::kernels::{Arg, Kernel, Launcher, Size};
 
 pub(crate) use call::{floats, forward1, forward2, on1, on2, read};
@@ -177,15 +179,36 @@ impl Cuda<'_> {
 /// Lets the driver keep memory that was given back for what comes later. By default it goes back to the system whenever the host
 /// waits, which is at least once an image.
 pub(crate) fn keep_memory(device: &CudaDevice) -> Result<()> {
-    let all = u64::MAX;
-    let stream = device.cuda_stream();
-    let threshold = sys::CUmemPool_attribute_enum::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-    // SAFETY: the card is open, its own pool needs no making, and this attribute is a number of 64 bits.
+    set(device, Pool::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, u64::MAX)
+}
+
+/// Lets `most_memory` begin anew.
+pub(crate) fn forget_most_memory(device: &CudaDevice) -> Result<()> {
+    set(device, Pool::CU_MEMPOOL_ATTR_USED_MEM_HIGH, 0)
+}
+
+/// Most bytes that were in use at once.
+pub(crate) fn most_memory(device: &CudaDevice) -> Result<u64> {
+    let mut bytes = 0u64;
+    let most = Pool::CU_MEMPOOL_ATTR_USED_MEM_HIGH;
+    // SAFETY: as in `set`.
+    unsafe { result::mem_pool::get_attribute(pool(device)?, most, (&raw mut bytes).cast()).w()? };
+    Ok(bytes)
+}
+
+fn set(device: &CudaDevice, attribute: Pool, value: u64) -> Result<()> {
+    let mut value = value;
+    // SAFETY: a pool of the driver, and both attributes are numbers of 64 bits.
     unsafe {
-        let pool = result::device::get_default_mem_pool(stream.context().cu_device()).w()?;
-        result::mem_pool::set_attribute(pool, threshold, (&raw const all).cast_mut().cast()).w()?;
+        result::mem_pool::set_attribute(pool(device)?, attribute, (&raw mut value).cast()).w()
     }
-    Ok(())
+}
+
+/// What the memory of tensors comes from.
+fn pool(device: &CudaDevice) -> Result<sys::CUmemoryPool> {
+    let card = device.cuda_stream().context().cu_device();
+    // SAFETY: the card is open, and its own pool needs no making.
+    unsafe { result::device::get_default_mem_pool(card) }.w()
 }
 
 /// The type of the values in a storage.

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::Device;
 use serde::Serialize;
 
+use crate::jobs::roi_work::RoiWork;
 use crate::jobs::{JobError, device};
 use crate::structures::Precision;
 use crate::weights::{Weights, WeightsError, load_tensors_of_bytes};
@@ -45,11 +46,29 @@ pub struct Row {
     /// Seconds of one pass, the fastest of some.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
+    /// Most memory of a card that was in use, what the model takes included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<f64>,
     /// Whether all is well.
     pub passed: bool,
     /// What went wrong, or what the numbers mean.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub note: String,
+}
+
+impl Row {
+    fn of(device: &str, what: &str) -> Self {
+        Self {
+            device: device.to_owned(),
+            what: what.to_owned(),
+            deviation: None,
+            tolerance: None,
+            seconds: None,
+            memory_mib: None,
+            passed: true,
+            note: String::new(),
+        }
+    }
 }
 
 /// What was found; `--json` prints it.
@@ -91,9 +110,17 @@ pub fn check(
             Ok(compute) => {
                 let compute = std::sync::Arc::new(compute);
                 let name = compute.name().to_owned();
-                checks.compared(&name, "RoIAlign, shader", roi_align::TOLERANCE, || {
-                    roi_align::deviation_on(&compute)
-                })?;
+                for (part, what) in roi_align::Part::ALL {
+                    let what = format!("{what}, shader");
+                    checks.compared(&name, &what, roi_align::TOLERANCE, || {
+                        roi_align::deviation_on(&compute, part)
+                    })?;
+                }
+                if !request.no_timings {
+                    checks.timed(&name, RoiWork::NAME, None, || {
+                        roi_align::seconds_on(&compute)
+                    })?;
+                }
             }
             Err(error) => missing.push(format!("graphics adapter: {error}")),
         }
@@ -115,9 +142,12 @@ fn devices(asked: &str, missing: &mut Vec<String>) -> Result<Vec<(String, Device
         return Ok(vec![(asked.to_owned(), device::choose(asked)?)]);
     }
     let mut devices = vec![("cpu".to_owned(), Device::Cpu)];
-    match device::choose("cuda:0") {
-        Ok(device) => devices.push(("cuda:0".into(), device)),
-        Err(error) => missing.push(error.to_string()),
+    for ordinal in 0..device::cards().max(1) {
+        let name = format!("cuda:{ordinal}");
+        match device::choose(&name) {
+            Ok(device) => devices.push((name, device)),
+            Err(error) => missing.push(error.to_string()),
+        }
     }
     Ok(devices)
 }
@@ -135,19 +165,19 @@ impl Checks<'_> {
         device: &Device,
         request: &CheckRequest,
     ) -> Result<(), JobError> {
-        self.compared(name, "RoIAlign", roi_align::TOLERANCE, || {
-            roi_align::deviation(device)
-        })?;
+        for (part, what) in roi_align::Part::ALL {
+            self.compared(name, what, roi_align::TOLERANCE, || {
+                roi_align::deviation(device, part)
+            })?;
+        }
         self.begin(name, "full-size model")?;
         match model::compare(device) {
             Ok(found) => self.rows.extend(found.into_iter().map(|found| Row {
-                device: name.to_owned(),
                 what: found.what,
                 passed: found.deviation <= found.tolerance,
                 deviation: Some(found.deviation),
                 tolerance: Some(found.tolerance),
-                seconds: None,
-                note: String::new(),
+                ..Row::of(name, "")
             })),
             Err(error) => self.failed(name, "full-size model", error.to_string()),
         }
@@ -177,12 +207,15 @@ impl Checks<'_> {
             ];
             (timing::Inference::all(), steps.to_vec())
         };
+        self.timed(name, RoiWork::NAME, None, || roi_align::seconds(device))?;
         for pass in passes {
-            self.timed(name, &pass.describe(), || pass.time(device))?;
+            self.timed(name, &pass.describe(), Some(device), || pass.time(device))?;
         }
         for precision in steps {
             let what = format!("training step, R-50, 512x512, one image, {precision}");
-            self.timed(name, &what, || timing::training(device, precision))?;
+            self.timed(name, &what, Some(device), || {
+                timing::training(device, precision)
+            })?;
         }
         Ok(())
     }
@@ -192,17 +225,14 @@ impl Checks<'_> {
         self.begin(name, what)?;
         match timing::folder(name, folder) {
             Ok(found) => self.rows.push(Row {
-                device: name.to_owned(),
                 what: format!("{what}, {} from files to detections", found.images),
-                deviation: None,
-                tolerance: None,
                 seconds: Some(found.whole),
-                passed: true,
                 note: format!(
                     "{:.2} a second, {:.1} % longer than the network alone",
                     1.0 / found.whole,
                     100.0 * (found.whole / found.network - 1.0)
                 ),
+                ..Row::of(name, what)
             }),
             Err(error) => self.failed(name, what, error.to_string()),
         }
@@ -246,13 +276,12 @@ impl Checks<'_> {
             let bounds = found.worst.into_iter().zip(training::tolerances(precision));
             for ((part, note), (deviation, tolerance)) in parts.zip(bounds) {
                 self.rows.push(Row {
-                    device: name.to_owned(),
                     what: format!("{what}: {part}"),
                     passed: deviation <= tolerance,
                     deviation: Some(deviation),
                     tolerance: Some(tolerance),
-                    seconds: None,
                     note,
+                    ..Row::of(name, "")
                 });
             }
         }
@@ -277,35 +306,32 @@ impl Checks<'_> {
         self.begin(device, what)?;
         match work() {
             Ok(deviation) => self.rows.push(Row {
-                device: device.to_owned(),
-                what: what.to_owned(),
                 passed: deviation <= tolerance,
                 deviation: Some(deviation),
                 tolerance: Some(tolerance),
-                seconds: None,
-                note: String::new(),
+                ..Row::of(device, what)
             }),
             Err(error) => self.failed(device, what, error.to_string()),
         }
         Ok(())
     }
 
+    /// Of `card` also the memory is told.
     fn timed(
         &mut self,
         device: &str,
         what: &str,
+        card: Option<&Device>,
         work: impl FnOnce() -> Found<f64>,
     ) -> Result<(), JobError> {
         self.begin(device, what)?;
+        let used = card.and_then(device::MemoryUse::of);
         match work() {
             Ok(seconds) => self.rows.push(Row {
-                device: device.to_owned(),
-                what: what.to_owned(),
-                deviation: None,
-                tolerance: None,
                 seconds: Some(seconds),
-                passed: true,
+                memory_mib: used.and_then(|used| used.most_mib()),
                 note: format!("{:.2} a second", 1.0 / seconds),
+                ..Row::of(device, what)
             }),
             Err(error) => self.failed(device, what, error.to_string()),
         }
@@ -314,13 +340,9 @@ impl Checks<'_> {
 
     fn failed(&mut self, device: &str, what: &str, note: String) {
         self.rows.push(Row {
-            device: device.to_owned(),
-            what: what.to_owned(),
-            deviation: None,
-            tolerance: None,
-            seconds: None,
             passed: false,
             note,
+            ..Row::of(device, what)
         });
     }
 }

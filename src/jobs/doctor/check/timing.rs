@@ -201,7 +201,8 @@ pub(super) fn training(device: &Device, precision: Precision) -> Found<f64> {
     })
 }
 
-fn fastest(mut pass: impl FnMut() -> Found<()>) -> Found<f64> {
+/// Seconds of the fastest pass.
+pub(super) fn fastest(mut pass: impl FnMut() -> Found<()>) -> Found<f64> {
     pass()?;
     let mut fastest = f64::INFINITY;
     for _ in 0..PASSES {
