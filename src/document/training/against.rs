@@ -388,3 +388,30 @@ impl Document {
         // Else the set could not be opened, which was told.
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_start_does_not_know_is_told() {
+        let table = |names: &[&str]| ClassTable {
+            names: names.iter().map(ToString::to_string).collect(),
+            category_ids: Vec::new(),
+        };
+        let set = table(&["disc", "moon"]);
+        assert_eq!(unknown_classes(&set, &set), None);
+        // Classes without a name in common, but as many: by their order, as `eval` takes them.
+        assert_eq!(unknown_classes(&table(&["a", "b"]), &set), None);
+        let told = unknown_classes(&table(&["moon", "star", "ring"]), &set);
+        assert!(told.is_some_and(|it| it.contains("1 of the 2 classes (disc)")));
+        assert_eq!(unknown_classes(&table(&[]), &set), None);
+    }
+
+    #[test]
+    fn predictions_of_another_set_lie_apart() {
+        let of = |set: &str| folder_of(Path::new(set));
+        assert_eq!(of("/sets/a"), of("/sets/a"));
+        assert_ne!(of("/sets/a"), of("/sets/b"));
+    }
+}

@@ -10,7 +10,7 @@ use super::folder::RunFolder;
 use super::order::subset;
 use super::prepare::absolute;
 use super::records::{ClassCount, Finding, PreflightReport, Proposal, Severity};
-use super::setup::{Setup, configuration};
+use super::setup::{BY_ORDER, Setup, configuration};
 use super::{TrainRequest, session};
 use crate::coco::check::{self, Kind};
 use crate::coco::dataset::{Dataset, Role};
@@ -65,7 +65,14 @@ pub fn preflight(
         }
     };
     for note in &setup.notes {
-        report.findings.push(finding(Severity::Note, note, "", ""));
+        let (severity, fix) = match note.ends_with(BY_ORDER) {
+            true => (
+                Severity::Warning,
+                "check that both lists are in the same order, or give --classes-from-data",
+            ),
+            false => (Severity::Note, ""),
+        };
+        report.findings.push(finding(severity, note, "", fix));
     }
     output_findings(&setup.config, &mut report.findings);
     set_findings(&setup.train, "training set", stop, &mut report.findings)?;

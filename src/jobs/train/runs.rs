@@ -245,9 +245,10 @@ mod tests {
         log("train_1.log", "old\n");
         let lines: String = (0..20_000).map(|n| format!("line {n}\n")).collect();
         log("train_2.log", &lines);
+        log("train_2_1.log", "of the second rank\n");
         let found = log_tail(home.path()).unwrap().unwrap();
         assert!(found.text.starts_with("line ") && found.text.ends_with("line 19999\n"));
         assert!(found.text.len() as u64 <= MOST_TEXT);
-        assert_eq!(files(home.path()).len(), 2);
+        assert_eq!(files(home.path()).len(), 3);
     }
 }

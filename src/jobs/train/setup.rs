@@ -9,6 +9,8 @@ use crate::config::{Config, Dialect, DialectChoice, preset};
 use crate::jobs::JobError;
 use crate::structures::ClassTable;
 
+/// End of the note that no name was of help.
+pub(super) const BY_ORDER: &str = "classes are taken by their order";
 /// Names of categories told one by one.
 const SHOWN: usize = 6;
 
@@ -228,7 +230,7 @@ fn labels(
             });
         }
         notes.push(format!(
-            "the categories {} are not among coco_classes: classes are taken by their order",
+            "the categories {} are not among coco_classes: {BY_ORDER}",
             some(unknown.into_iter())
         ));
         return Ok((0..names.len()).map(Some).collect());
