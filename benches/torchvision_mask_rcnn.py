@@ -8,6 +8,7 @@ that prepares. `--program` runs the program's own timings first, so that both st
 Needs PyTorch and torchvision. Prints a Markdown table.
 """
 import argparse
+import contextlib
 import json
 import subprocess
 import time
@@ -48,7 +49,9 @@ def in_precision(name, device):
     rounded = name != "float32"
     torch.backends.cuda.matmul.allow_tf32 = rounded
     torch.backends.cudnn.allow_tf32 = rounded
-    return torch.autocast(device.type, torch.float16, enabled=name == "float16" and device.type == "cuda")
+    if name != "float16":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, torch.float16)
 
 
 def model(device, size):
@@ -73,7 +76,7 @@ def inference(device, size, images, precision):
 def training(device, precision, side=512, objects=8):
     made = model(device, (side, side)).train()
     optimizer = torch.optim.SGD([p for p in made.parameters() if p.requires_grad], lr=1e-4, momentum=0.9)
-    scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16" and device.type == "cuda")
+    scaler = torch.cuda.amp.GradScaler(enabled=precision == "float16")
     corners = torch.arange(objects, device=device).float() * 40 + 10
     boxes = torch.stack([corners, corners, corners + 100, corners + 100], 1)
     masks = torch.zeros(objects, side, side, dtype=torch.uint8, device=device)

@@ -367,7 +367,18 @@ fn evaluation_keeps_the_best_and_its_lines() {
     let evals = lines(&run)
         .into_iter()
         .filter(|line| matches!(line, MetricsLine::Eval(_)));
-    assert_eq!(evals.count(), 2);
+    let evals: Vec<_> = evals.collect();
+    assert_eq!(evals.len(), 2);
+    for line in evals {
+        let MetricsLine::Eval(eval) = line else {
+            continue;
+        };
+        assert_eq!((eval.bbox.len(), eval.segm.len()), (12, 12));
+        assert_eq!(
+            (eval.bbox["AP"], eval.segm["AP"]),
+            (eval.bbox_map, eval.seg_map)
+        );
+    }
     let record = record(&run);
     let best = record.best.unwrap();
     assert!(run.join(&best.path).is_file(), "{best:?}");

@@ -1,5 +1,6 @@
 //! AP on the validation set after an epoch: the very evaluation of `eval`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -11,12 +12,14 @@ use crate::jobs::infer::ModelRequest;
 use crate::jobs::{JobError, model};
 use crate::structures::ranking::RankBy;
 
-/// AP of boxes, of masks by `iou_score` and by `score`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// AP of boxes, of masks by `iou_score` and by `score`, and COCO's 12 numbers of both.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Measured {
     pub bbox: f64,
     pub segm: f64,
     pub segm_by_score: f64,
+    pub bbox_numbers: BTreeMap<String, f64>,
+    pub segm_numbers: BTreeMap<String, f64>,
     pub images: usize,
     pub seconds: f64,
 }
@@ -61,9 +64,17 @@ pub(super) fn measure(
         bbox: ap(&found.bbox),
         segm: ap(&found.segm),
         segm_by_score: found.segm.as_ref().map_or(-1.0, by_score),
+        bbox_numbers: numbers(&found.bbox),
+        segm_numbers: numbers(&found.segm),
         images: found.images,
         seconds: began.elapsed().as_secs_f64(),
     })
+}
+
+fn numbers(of: &Option<EvaluatedKind>) -> BTreeMap<String, f64> {
+    let numbers = of.iter().flat_map(|kind| kind.numbers.0);
+    let keys = CocoNumbers::KEYS.into_iter().map(str::to_owned);
+    keys.zip(numbers).collect()
 }
 
 /// Mask AP with the class score alone as ranking.

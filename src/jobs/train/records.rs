@@ -4,6 +4,8 @@
 //! `run.lock` (locked as long as the process lives), checkpoints `MSRCNN_<rank>-<epoch>_<step>.safetensors`, the best ones
 //! in `best_ckpt/`. A file named `stop` asks the run to finish its step, save and end.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Where a run stands, as it says itself. A process that died leaves its last word; the lock tells.
@@ -185,6 +187,12 @@ pub struct EvalRecord {
     /// Mask AP ranked by `score`.
     #[serde(rename = "seg_mAP_by_score")]
     pub seg_map_by_score: f64,
+    /// The 12 numbers of boxes by the names that `eval --json` has; empty in lines of older builds.
+    #[serde(default)]
+    pub bbox: BTreeMap<String, f64>,
+    /// The same of masks.
+    #[serde(default)]
+    pub segm: BTreeMap<String, f64>,
     /// Mean training loss of the epoch.
     pub loss: f64,
     /// Seconds the evaluation took.

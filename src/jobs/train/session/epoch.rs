@@ -114,6 +114,8 @@ impl Session<'_> {
             bbox_map: found.bbox,
             seg_map: found.segm,
             seg_map_by_score: found.segm_by_score,
+            bbox: found.bbox_numbers,
+            segm: found.segm_numbers,
             loss,
             seconds: found.seconds,
         }))?;
