@@ -20,7 +20,8 @@ pub struct Optimizer {
     momentum: f64,
     weight_decay: f64,
     grad_clip: f64,
-    /// State name, such as `momentum.<parameter>` -> tensor of the parameter's shape.
+    /// State name, such as `momentum.<parameter>` -> tensor of the parameter's shape. It must not remember what it was made of: that
+    /// would be every step since the first.
     state: BTreeMap<String, Tensor>,
     /// Updates done: Adam's bias correction.
     updates: usize,
@@ -76,11 +77,7 @@ impl Optimizer {
         gradients: &BTreeMap<String, Tensor>,
         update: Update,
     ) -> std::result::Result<f64, TrainError> {
-        let mut squares = 0.0;
-        for gradient in gradients.values() {
-            squares += square_sum(gradient)?;
-        }
-        let norm = squares.sqrt() * update.factor;
+        let norm = square_sum(gradients.values())?.sqrt() * update.factor;
         if !norm.is_finite() {
             return Ok(norm);
         }
@@ -124,9 +121,10 @@ impl Optimizer {
             velocity.inplace_op3(var.as_tensor(), &gradient.contiguous()?, &step)?;
             return var.inplace_op2(velocity, &Descend { rate: rate as f32 });
         }
-        let gradient = ((gradient * factor)? + (var.as_tensor() * self.weight_decay)?)?;
+        let (parameter, gradient) = (var.as_detached_tensor(), gradient.detach());
+        let gradient = ((gradient * factor)? + (&parameter * self.weight_decay)?)?;
         *velocity = ((&*velocity * self.momentum)? + gradient)?;
-        var.set(&(var.as_tensor() - (&*velocity * rate)?)?)
+        var.set(&(parameter - (&*velocity * rate)?)?)
     }
 
     fn adam(
@@ -137,7 +135,8 @@ impl Optimizer {
         rate: f64,
         factor: f64,
     ) -> Result<()> {
-        let gradient = ((gradient * factor)? + (var.as_tensor() * self.weight_decay)?)?;
+        let (parameter, gradient) = (var.as_detached_tensor(), gradient.detach());
+        let gradient = ((gradient * factor)? + (&parameter * self.weight_decay)?)?;
         let (first, second) = ADAM_BETAS;
         let mean = slot(&mut self.state, "adam_mean", name, var)?;
         *mean = ((&*mean * first)? + (&gradient * (1.0 - first))?)?;
@@ -147,7 +146,7 @@ impl Optimizer {
         let updates = self.updates as i32;
         let mean = (mean / (1.0 - first.powi(updates)))?;
         let deviation = ((&*square / (1.0 - second.powi(updates)))?.sqrt()? + ADAM_EPSILON)?;
-        var.set(&(var.as_tensor() - ((mean / deviation)? * rate)?)?)
+        var.set(&(parameter - ((mean / deviation)? * rate)?)?)
     }
 }
 
@@ -167,12 +166,25 @@ fn slot<'a>(
     }
 }
 
-/// Σ g², in f64 on the CPU, in parts whose sums are always the same.
-fn square_sum(gradient: &Tensor) -> Result<f64> {
-    let gradient = gradient.flatten_all()?;
-    if !matches!(gradient.device(), Device::Cpu) {
-        return Ok(f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?));
+/// Σ g² over all gradients; of those on a device one number each, fetched together.
+fn square_sum<'a>(gradients: impl Iterator<Item = &'a Tensor>) -> Result<f64> {
+    let (mut sum, mut on_device) = (0.0, Vec::new());
+    for gradient in gradients {
+        match gradient.device() {
+            Device::Cpu => sum += square_sum_of(gradient)?,
+            _ => on_device.push(gradient.detach().sqr()?.sum_all()?),
+        }
     }
+    if !on_device.is_empty() {
+        let sums = Tensor::stack(&on_device, 0)?.to_vec1::<f32>()?;
+        sum += sums.into_iter().map(f64::from).sum::<f64>();
+    }
+    Ok(sum)
+}
+
+/// In f64, in parts whose sums are always the same.
+fn square_sum_of(gradient: &Tensor) -> Result<f64> {
+    let gradient = gradient.flatten_all()?;
     let values = gradient.to_vec1::<f32>()?;
     let parts: Vec<f64> = values
         .par_chunks(CHUNK)

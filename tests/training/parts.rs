@@ -307,7 +307,16 @@ fn golden_sgd() {
             let want = tensors.get(&format!("{name}.param{step}")).f32();
             let what = format!("{name} step {step}");
             Deviation::of(&what, &got, want).absolute_within(&what, 1.2e-7);
+            forgets(&optimizer);
         }
+    }
+}
+
+/// A state that remembers what it was made of keeps every step since the first in memory.
+fn forgets(optimizer: &Optimizer) {
+    assert!(optimizer.state().next().is_some());
+    for (name, state) in optimizer.state() {
+        assert!(!state.track_op(), "{name}");
     }
 }
 
@@ -330,6 +339,7 @@ fn adam_is_pytorchs() {
         let tensor = Tensor::new(&gradient, device()).unwrap();
         let gradients = BTreeMap::from([("p".to_owned(), tensor)]);
         optimizer.step([("p", &var)], &gradients, update).unwrap();
+        forgets(&optimizer);
         for ((p, mean, square), gradient) in expected.iter_mut().zip(gradient) {
             let g = f64::from(gradient) + 0.01 * *p;
             *mean = 0.9 * *mean + 0.1 * g;

@@ -254,6 +254,8 @@ impl Session<'_> {
             let Some(gradient) = gradients.remove(var.as_tensor()) else {
                 continue;
             };
+            // It may remember the graph that it came from.
+            let gradient = gradient.detach();
             let sum = match gathered.remove(name) {
                 Some(sum) => (sum + gradient).map_err(|e| self.failed(e.into()))?,
                 None => gradient,
