@@ -104,14 +104,14 @@ fn try_it(place: PathBuf) -> Companion {
     // A version and an error are short: no pipe is full before the end.
     let status = match wait(&mut child) {
         Ok(Some(status)) => status,
-        Ok(None) => {
+        answer => {
             // It may have ended in this moment.
             let _ = child.kill();
             let _ = child.wait();
-            let why = format!("it says nothing within {} s", PATIENCE.as_secs());
+            let slow = format!("it says nothing within {} s", PATIENCE.as_secs());
+            let why = answer.err().map_or(slow, |error| error.to_string());
             return Companion::CannotStart(place, why);
         }
-        Err(error) => return Companion::CannotStart(place, error.to_string()),
     };
     let said = read(child.stdout.take());
     let complained = read(child.stderr.take());

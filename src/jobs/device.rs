@@ -71,24 +71,18 @@ pub fn asked(by_flag: &str, config: &Config, ranks: usize) -> String {
     }
 }
 
-/// As `choose`, for one of several processes on a machine: each has the card of its own number, unless one is named.
+/// As `choose`, for one of `ranks` processes: each has the card of its own number on its machine, unless one is named.
 ///
 /// # Errors
-/// As `choose`; more processes than cards.
-pub fn choose_for(asked: &str, local_rank: usize) -> Result<Device, JobError> {
+/// As `choose`; more processes than cards, a card that cannot be used.
+pub fn choose_for(asked: &str, local_rank: usize, ranks: usize) -> Result<Device, JobError> {
     // A launcher may have given each process its own card to see.
     let sees_one = std::env::var("CUDA_VISIBLE_DEVICES").is_ok_and(|seen| !seen.contains(','));
-    if local_rank == 0 || sees_one || !candle_core::utils::cuda_is_available() {
+    let is_open = matches!(asked, "" | "auto");
+    if ranks == 1 || sees_one || cards() == 0 || !(is_open || asked == "cuda") {
         return choose(asked);
     }
-    match asked {
-        "" | "auto" => of_rank(local_rank).or_else(|refused| match cuda(0) {
-            Err(_) => choose(asked), // no card at all: every process computes on the processor
-            Ok(_) => Err(refused),
-        }),
-        "cuda" => of_rank(local_rank),
-        named => choose(named),
-    }
+    of_rank(local_rank)
 }
 
 fn of_rank(local_rank: usize) -> Result<Device, JobError> {
@@ -112,8 +106,8 @@ fn cuda(ordinal: usize) -> Result<Device, String> {
     })?;
     #[cfg(feature = "cuda")]
     if let Device::Cuda(card) = &device {
-        let context = card.cuda_stream();
-        let (major, minor) = (context.context().compute_capability())
+        let stream = card.cuda_stream();
+        let (major, minor) = (stream.context().compute_capability())
             .map_err(|error| format!("it does not tell its compute capability ({error})"))?;
         let (least, _) = LEAST_CAPABILITY;
         if major < least {
@@ -180,6 +174,17 @@ pub fn prepare(device: &Device) {
         super::adapter::prepare();
     }
     #[cfg(not(feature = "gpu"))]
+    let _ = device;
+}
+
+/// Gives memory that a card keeps for later work back to the system, where other programs find it.
+pub fn release(device: &Device) {
+    #[cfg(feature = "cuda")]
+    if let Device::Cuda(card) = device
+        && let Err(error) = crate::ops::cuda::give_memory_back(card)
+    {
+        log::debug!("memory of the card is kept: {error}");
+    }
     let _ = device;
 }
 

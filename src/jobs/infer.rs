@@ -130,7 +130,7 @@ struct Shared {
 
 struct State {
     queue: TaskQueue<ImageTask>,
-    ready: Lineup<Ready>,
+    ready: Lineup<Ready, (usize, String)>,
     /// Threads that may still bring an image.
     decoders: usize,
     failed: usize,
@@ -183,6 +183,7 @@ impl InferJob {
                 worker.finish(last);
                 // What the network's tensors left waiting goes back to the system.
                 crate::alloc::release();
+                model::release();
             });
         if let Err(error) = started {
             shared.finish(InferEvent::Fatal(format!("cannot start a thread: {error}")));
@@ -287,18 +288,27 @@ fn run(shared: &Shared, request: &ModelRequest, total: usize) -> InferEvent {
     let capacity = model.batch_size() + 1 + count;
     shared.lock().decoders = count;
     std::thread::scope(|scope| {
+        let _end = EndOfDecoders(shared);
         for number in 0..count {
             let decoder = std::thread::Builder::new()
                 .name(format!("infer-decode {number}"))
                 .spawn_scoped(scope, || decode_all(shared, &model, capacity));
             if let Err(error) = decoder {
-                // Those that did start end with the job.
-                shared.cancelled.store(true, Ordering::Relaxed);
                 return InferEvent::Fatal(format!("cannot start a thread: {error}"));
             }
         }
         detect_all(shared, &model, total)
     })
+}
+
+/// Lets decoders end that wait for room, however the network's thread leaves.
+struct EndOfDecoders<'a>(&'a Shared);
+
+impl Drop for EndOfDecoders<'_> {
+    fn drop(&mut self) {
+        self.0.cancelled.store(true, Ordering::Relaxed);
+        self.0.changed.notify_all();
+    }
 }
 
 /// A card is quicker than one decoder; on the processor the network wants the cores itself.
@@ -313,14 +323,15 @@ fn decoders(model: &LoadedModel) -> usize {
 
 fn decode_all(shared: &Shared, model: &LoadedModel, capacity: usize) {
     while let Some((place, task)) = next_task(shared, capacity) {
-        let ready = match ready(model, &task) {
-            Ok(ready) => Some(ready),
-            Err(error) => {
-                shared.fail(task.index, error);
-                None
-            }
-        };
-        shared.lock().ready.finish(place, ready);
+        let work = std::panic::AssertUnwindSafe(|| ready(model, &task));
+        let ready = std::panic::catch_unwind(work).unwrap_or_else(|_| {
+            let file = task.path.display();
+            Err(format!("{file}: the program broke on this file"))
+        });
+        let ready = ready.map_err(|error| (task.index, error));
+        for (index, error) in shared.lock().ready.finish(place, ready) {
+            shared.fail(index, error);
+        }
         shared.changed.notify_all();
     }
     shared.lock().decoders -= 1;
@@ -330,10 +341,7 @@ fn decode_all(shared: &Shared, model: &LoadedModel, capacity: usize) {
 /// The image of a task as the network takes it, or why there is none.
 fn ready(model: &LoadedModel, task: &ImageTask) -> Result<Ready, String> {
     let file = task.path.display();
-    let decoded = std::panic::catch_unwind(|| data::decode(&task.path, task.declared));
-    let image = decoded
-        .map_err(|_| format!("{file}: the decoder broke on this file"))?
-        .map_err(|error| error.to_string())?;
+    let image = data::decode(&task.path, task.declared).map_err(|error| error.to_string())?;
     let prepared = model.prepare(&image);
     Ok(Ready {
         index: task.index,

@@ -1,32 +1,34 @@
-//! Work that several threads finish out of order, handed on in the order in which it was begun: what shares a batch must not
-//! depend on who was quicker.
+//! Work that several threads finish out of order, handed on in the order in which it was begun: what shares a batch, and which
+//! failure is told first, must not depend on who was quicker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Results by the place of their work.
 #[derive(Debug)]
-pub(super) struct Lineup<T> {
+pub(super) struct Lineup<T, E> {
     /// Place of the next work.
     begun: usize,
-    /// Place of the next result that is handed on.
+    /// Place of the first work that is not over, or whose predecessors are not.
     due: usize,
-    /// Results that wait; none of work that failed.
-    done: BTreeMap<usize, Option<T>>,
+    /// Results that wait for work before them.
+    early: BTreeMap<usize, Result<T, E>>,
+    /// Those that wait to be handed on.
+    ready: VecDeque<T>,
 }
 
-impl<T> Lineup<T> {
+impl<T, E> Lineup<T, E> {
     pub fn new() -> Self {
         Self {
             begun: 0,
             due: 0,
-            done: BTreeMap::new(),
+            early: BTreeMap::new(),
+            ready: VecDeque::new(),
         }
     }
 
-    /// Results that are being made or wait to be handed on; failures are not counted, for nobody will come for them.
+    /// Results that are being made or wait to be handed on.
     pub fn waiting(&self) -> usize {
-        let failed = self.done.values().filter(|result| result.is_none()).count();
-        self.begun - self.due - failed
+        self.begun - self.due + self.ready.len()
     }
 
     /// The place of work that begins.
@@ -35,29 +37,28 @@ impl<T> Lineup<T> {
         self.begun - 1
     }
 
-    /// What became of the work of a place.
-    pub fn finish(&mut self, place: usize, result: Option<T>) {
-        self.done.insert(place, result);
+    /// What became of the work of a place; the failures whose turn it is by that.
+    pub fn finish(&mut self, place: usize, result: Result<T, E>) -> Vec<E> {
+        self.early.insert(place, result);
+        let mut failures = Vec::new();
+        while let Some(result) = self.early.remove(&self.due) {
+            self.due += 1;
+            match result {
+                Ok(result) => self.ready.push_back(result),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        failures
     }
 
-    /// The next `count` results, or what is left where all work that will ever be begun is over (`is_last`); none while that has to
-    /// be waited for.
+    /// The next `count` results, or what is left where no more work will begin (`is_last`); none while there may come more.
     pub fn next(&mut self, count: usize, is_last: bool) -> Option<Vec<T>> {
-        let (mut found, mut end) = (0, self.due);
-        while found < count
-            && let Some(result) = self.done.get(&end)
-        {
-            found += usize::from(result.is_some());
-            end += 1;
-        }
-        let is_over = is_last && end == self.begun;
-        if found < count && !is_over {
+        let is_over = is_last && self.due == self.begun;
+        if self.ready.len() < count && !is_over {
             return None;
         }
-        let later = self.done.split_off(&end);
-        let taken = std::mem::replace(&mut self.done, later);
-        self.due = end;
-        Some(taken.into_values().flatten().collect())
+        let count = count.min(self.ready.len());
+        Some(self.ready.drain(..count).collect())
     }
 }
 
@@ -68,20 +69,21 @@ mod tests {
     #[test]
     fn results_come_in_the_order_of_their_beginning() {
         let mut lineup = Lineup::new();
-        let places: Vec<usize> = (0..5).map(|_| lineup.begin()).collect();
-        assert_eq!((places, lineup.waiting()), (vec![0, 1, 2, 3, 4], 5));
-        lineup.finish(2, Some('c'));
-        lineup.finish(1, Some('b'));
-        assert_eq!(lineup.next(2, false), None);
-        lineup.finish(0, None); // failed: nobody waits for it
-        assert_eq!(lineup.waiting(), 4);
-        assert_eq!(lineup.next(2, false), Some(vec!['b', 'c']));
-        assert_eq!(lineup.waiting(), 2);
-        lineup.finish(4, Some('e'));
+        let places: Vec<usize> = (0..6).map(|_| lineup.begin()).collect();
+        assert_eq!((places, lineup.waiting()), (vec![0, 1, 2, 3, 4, 5], 6));
+        assert!(lineup.finish(2, Ok('c')).is_empty());
+        assert!(lineup.finish(1, Err("second")).is_empty());
+        assert_eq!(lineup.next(1, false), None);
+        // Nobody waits for what failed.
+        assert_eq!(lineup.finish(0, Err("first")), ["first", "second"]);
+        assert_eq!((lineup.waiting(), lineup.next(2, false)), (4, None));
+        assert!(lineup.finish(4, Ok('e')).is_empty());
         assert_eq!(lineup.next(2, true), None, "the fourth is not over");
-        lineup.finish(3, Some('d'));
-        assert_eq!(lineup.next(3, false), None, "there may come more");
-        assert_eq!(lineup.next(3, true), Some(vec!['d', 'e']));
-        assert_eq!(lineup.next(3, true), Some(vec![]));
+        assert!(lineup.finish(3, Ok('d')).is_empty());
+        assert_eq!(lineup.next(2, false), Some(vec!['c', 'd']));
+        assert_eq!(lineup.next(2, false), None, "there may come more");
+        assert_eq!(lineup.finish(5, Err("sixth")), ["sixth"]);
+        assert_eq!(lineup.next(2, true), Some(vec!['e']));
+        assert_eq!(lineup.next(2, true), Some(vec![]));
     }
 }

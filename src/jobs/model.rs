@@ -170,7 +170,20 @@ pub struct Features {
 
 /// Gives the last model's memory back.
 pub(super) fn forget() {
-    *LAST.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    let last = LAST.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some((_, model)) = last {
+        let device = model.device.clone();
+        drop(model);
+        device::release(&device);
+    }
+}
+
+/// Gives back what the last model's card keeps for further work; other programs may want it.
+pub(super) fn release() {
+    let last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, model)) = &*last {
+        device::release(&model.device);
+    }
 }
 
 /// The checkpoint under the configuration in force: the given file's, else the checkpoint's own, with the settings of

@@ -21,7 +21,6 @@
 #define __device__
 #define __forceinline__ inline
 #define __global__
-#define __launch_bounds__(threads)
 #define __shared__ static
 #define __restrict__ __restrict
 #define __launch_bounds__(...)

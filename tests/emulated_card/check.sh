@@ -17,6 +17,8 @@ echo "== the network and a training step against the reference and the processor
 echo "== the tests on the card, at once and as late as streams allow"
 MASKSCOPE_TEST_DEVICE=cuda:0 "$tests" "${bodies[@]}" | tail -n 2
 EMULATED_CARD_LATE=1 MASKSCOPE_TEST_DEVICE=cuda:0 "$tests" "${bodies[@]}" | tail -n 2
+echo "== a cuDNN that has no convolution with bias and activation in one call"
+EMULATED_CARD_FUSES_NOTHING=1 MASKSCOPE_TEST_DEVICE=cuda:0 "$tests" conv:: gradients | tail -n 2
 echo "== two ranks on two cards"
 EMULATED_CARDS=2 "$tests" training::ranks | tail -n 2
 EMULATED_CARDS=2 EMULATED_CARD_LATE=1 "$tests" training::ranks::two | tail -n 2
@@ -28,4 +30,13 @@ infer() { # FILE MIB
 infer whole.json 4000
 infer halves.json 40
 cmp "$work/whole.json" "$work/halves.json"
+echo "== a training whose batch does not fit goes on in halves, its memory flat, and is resumed"
+train() {
+    EMULATED_CARD_MIB=$1 "$program" train -q --config tiny --device cuda:0 --set precision=f32 --set run_eval=0 --set backbone.norm_eval=1 \
+        --set batch_size=4 --set img_width=256 --set img_height=256 --set "lr_steps=[]" "${@:2}"
+}
+run=$(train 200 --train-data "$work/set" --out "$work/runs" --set epoch_size=6)
+grep -h "images at a time" "$run"/logs/*
+EMULATED_CARD_MIB=200 "$program" train -q --resume "$run" --device cuda:0 --set epoch_size=7 > /dev/null
+test "$(grep -c '"kind":"step"' "$run/metrics.jsonl")" -eq 14
 echo "all well"

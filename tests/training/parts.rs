@@ -307,6 +307,11 @@ fn golden_sgd() {
             let want = tensors.get(&format!("{name}.param{step}")).f32();
             let what = format!("{name} step {step}");
             Deviation::of(&what, &got, want).absolute_within(&what, 1.2e-7);
+            let (_, velocity) = optimizer.state().next().unwrap();
+            let got = velocity.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let want = tensors.get(&format!("{name}.velocity{step}")).f32();
+            let what = format!("{what}, velocity");
+            Deviation::of(&what, &got, want).relative_within(&what, 2.4e-7);
             forgets(&optimizer);
         }
     }

@@ -56,7 +56,8 @@ impl Pair {
     }
 }
 
-/// Predictions for another set lie apart: a run may be resumed with one.
+/// Predictions for another set lie apart: a run may be resumed with one. Should the hash change with a later compiler, both checkpoints
+/// run once more.
 fn folder_of(set: &Path) -> String {
     let mut hasher = DefaultHasher::new();
     set.hash(&mut hasher);

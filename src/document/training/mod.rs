@@ -200,6 +200,9 @@ impl Training {
             } => {
                 let run = self.entry(folder);
                 let before = run.condition;
+                if is_alive {
+                    run.death = None;
+                }
                 (run.inputs, run.is_alive) = (inputs, is_alive);
                 match record {
                     Ok(record) => {

@@ -4,6 +4,7 @@
     reason = "cudarc declares the look-up of the driver library and its calls unsafe"
 )]
 
+use std::sync::OnceLock;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -72,7 +73,7 @@ pub(super) fn summary() -> String {
 pub(super) fn check() -> Check {
     let built_in = candle_core::utils::cuda_is_available();
     let driver = probe();
-    let (found, details) = match &driver {
+    let (found, details) = match driver {
         Ok(driver) => (describe(driver), facts(driver, built_in)),
         Err(why) => (
             why.to_string(),
@@ -83,10 +84,10 @@ pub(super) fn check() -> Check {
         .as_ref()
         .is_ok_and(|driver| !driver.devices.is_empty());
     // Opened, because a card that answers may still refuse work.
-    let chosen = built_in.then(|| device::choose("auto"));
+    let chosen = (built_in && driver.is_ok()).then(|| device::choose("auto"));
     let has_opened = matches!(&chosen, Some(Ok(device)) if device.is_cuda());
-    let used = match (chosen, &driver) {
-        (None, _) => match companion::look().describe() {
+    let used = match (chosen, driver) {
+        _ if !built_in => match companion::look().describe() {
             Some(why) => format!("the CPU: this build has no CUDA support; {why}"),
             None => "the CPU: this build has no CUDA support".into(),
         },
@@ -106,7 +107,7 @@ pub(super) fn check() -> Check {
         }
         _ => "the CPU: no CUDA device answers".into(),
     };
-    let remedy = match (built_in, &driver) {
+    let remedy = match (built_in, driver) {
         (false, _) => None,
         (true, Err(_)) => Some(Remedy::packages(
             "To use an NVIDIA card install its driver and restart.",
@@ -137,7 +138,8 @@ pub(super) fn check() -> Check {
 
 /// Whether a CUDA device answers that the kernels run on. Starts the driver where there is one.
 pub fn has_device() -> bool {
-    probe().is_ok_and(|driver| driver.usable().is_some())
+    let driver = probe();
+    driver.as_ref().is_ok_and(|it| it.usable().is_some())
 }
 
 fn describe(driver: &Driver) -> String {
@@ -188,8 +190,14 @@ fn is_present() -> bool {
     unsafe { sys::is_culib_present() }
 }
 
+/// What the driver answers; asked once.
+fn probe() -> &'static Result<Driver, NoDriver> {
+    static ANSWER: OnceLock<Result<Driver, NoDriver>> = OnceLock::new();
+    ANSWER.get_or_init(asked)
+}
+
 /// Asks the driver on a thread of its own, because cudarc panics at a library without the driver's functions.
-fn probe() -> Result<Driver, NoDriver> {
+fn asked() -> Result<Driver, NoDriver> {
     if !is_present() {
         return Err(NoDriver::NotThere);
     }

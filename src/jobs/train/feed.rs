@@ -72,16 +72,22 @@ struct State {
 
 impl Feed {
     /// Begins at data step `first`, counted from 0 over all epochs, and ends before `end`.
-    pub fn start(source: Arc<Source>, first: usize, end: usize) -> std::io::Result<Self> {
-        // More threads than cores would only wait for each other.
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        let count = source.config.num_parallel_workers.clamp(1, cores);
+    pub fn start(
+        source: Arc<Source>,
+        first: usize,
+        end: usize,
+        on_card: bool,
+    ) -> std::io::Result<Self> {
+        let count = source
+            .config
+            .num_parallel_workers
+            .clamp(1, most_workers(on_card));
         let shared = Arc::new(Shared {
             source,
             state: Mutex::new(State {
                 untaken: first,
                 wanted: first,
-                ahead: AHEAD.max(count + 1),
+                ahead: if count > AHEAD { count + 1 } else { AHEAD },
                 end,
                 ready: BTreeMap::new(),
                 epochs: BTreeMap::new(),
@@ -123,6 +129,14 @@ impl Feed {
             let waited = self.shared.changed.wait_timeout(state, PATIENCE);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+/// On the processor the network wants the cores itself; more threads than cores would only wait for each other.
+fn most_workers(on_card: bool) -> usize {
+    match on_card {
+        true => std::thread::available_parallelism().map_or(1, |cores| cores.get()),
+        false => AHEAD,
     }
 }
 

@@ -10,7 +10,7 @@ use super::folder::RunFolder;
 use super::order::subset;
 use super::prepare::absolute;
 use super::records::{ClassCount, Finding, PreflightReport, Proposal, Severity};
-use super::setup::{BY_ORDER, Setup, configuration};
+use super::setup::{Setup, configuration};
 use super::{TrainRequest, session};
 use crate::coco::check::{self, Kind};
 use crate::coco::dataset::{Dataset, Role};
@@ -47,13 +47,13 @@ pub fn preflight(
         path: std::env::temp_dir(),
         source,
     })?;
-    // Whatever the configuration says of it: a device that is not to be had is an error of the command.
-    let mut device = device::choose(&request.device)?;
     let setup = configuration(request)
         .and_then(|(config, notes)| Setup::of(request, config, notes, folder.path()));
-    if let Ok(setup) = &setup {
-        device = device::choose(&device::asked(&request.device, &setup.config, 1))?;
-    }
+    // A device that is not to be had is an error of the command.
+    let device = device::choose(&match &setup {
+        Ok(setup) => device::asked(&request.device, &setup.config, 1),
+        Err(_) => request.device.clone(),
+    })?;
     let mut report = empty(device::describe(&device));
     let setup = match setup {
         Ok(setup) => setup,
@@ -65,7 +65,7 @@ pub fn preflight(
         }
     };
     for note in &setup.notes {
-        let (severity, fix) = match note.ends_with(BY_ORDER) {
+        let (severity, fix) = match setup.by_order.as_ref() == Some(note) {
             true => (
                 Severity::Warning,
                 "check that both lists are in the same order, or give --classes-from-data",

@@ -9,8 +9,6 @@ use crate::config::{Config, Dialect, DialectChoice, preset};
 use crate::jobs::JobError;
 use crate::structures::ClassTable;
 
-/// End of the note that no name was of help.
-pub(super) const BY_ORDER: &str = "classes are taken by their order";
 /// Names of categories told one by one.
 const SHOWN: usize = 6;
 
@@ -26,6 +24,8 @@ pub(super) struct Setup {
     pub start: Start,
     /// For the log.
     pub notes: Vec<String>,
+    /// The one of them that says that no name was of help.
+    pub by_order: Option<String>,
 }
 
 impl Setup {
@@ -47,7 +47,7 @@ impl Setup {
                 .iter()
                 .map(|note| format!("{}: {note}", train.json().display())),
         );
-        let labels = labels(&mut config, &train, request, &mut notes)?;
+        let (labels, by_order) = labels(&mut config, &train, request, &mut notes)?;
         notes.extend(config.validate()?);
         let start = match &request.resume {
             Some(_) => Start::of_resumed(&config),
@@ -70,6 +70,7 @@ impl Setup {
             labels,
             start,
             notes,
+            by_order,
         })
     }
 }
@@ -122,7 +123,6 @@ pub(super) fn configuration(request: &TrainRequest) -> Result<(Config, Vec<Strin
     for path in [
         &mut config.train_dataset,
         &mut config.val_dataset,
-        &mut config.train_outputs,
         &mut config.pre_trained,
         &mut config.backbone.pretrained,
     ] {
@@ -130,6 +130,7 @@ pub(super) fn configuration(request: &TrainRequest) -> Result<(Config, Vec<Strin
             *path = text(&prepare::absolute(Path::new(path.as_str())));
         }
     }
+    config.train_outputs = text(&prepare::absolute(Path::new(&config.train_outputs)));
     if let Some(begun_with) = begun_with {
         unchanged(&begun_with, &config)?;
     }
@@ -194,13 +195,13 @@ fn unchanged(have: &Config, asked: &Config) -> Result<(), TrainJobError> {
 }
 
 /// The model's label of each of the set's: by name where all are known; else the set's own classes where they may be
-/// taken over; else by order where there are as many.
+/// taken over; else by order where there are as many, with the note that says so.
 fn labels(
     config: &mut Config,
     train: &Dataset,
     request: &TrainRequest,
     notes: &mut Vec<String>,
-) -> Result<Vec<Option<usize>>, TrainJobError> {
+) -> Result<(Vec<Option<usize>>, Option<String>), TrainJobError> {
     let names = &train.classes().names;
     let known = |config: &Config, name: &String| {
         let classes = config.coco_classes.iter().skip(1);
@@ -229,13 +230,16 @@ fn labels(
                 classes: config.num_classes.saturating_sub(1),
             });
         }
-        notes.push(format!(
-            "the categories {} are not among coco_classes: {BY_ORDER}",
+        let by_order = format!(
+            "the categories {} are not among coco_classes: classes are taken by their order",
             some(unknown.into_iter())
-        ));
-        return Ok((0..names.len()).map(Some).collect());
+        );
+        notes.push(by_order.clone());
+        let labels = (0..names.len()).map(Some).collect();
+        return Ok((labels, Some(by_order)));
     }
-    Ok(names.iter().map(|name| known(config, name)).collect())
+    let labels = names.iter().map(|name| known(config, name)).collect();
+    Ok((labels, None))
 }
 
 fn some<'a>(names: impl Iterator<Item = &'a String>) -> String {

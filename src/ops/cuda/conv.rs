@@ -271,12 +271,11 @@ fn forward_of<T: Value>(
             )
         }
     };
-    match cudnn::first_that_works(&fused, reserve, in_one_call) {
-        Ok(()) => return Ok(CudaStorage::wrap_cuda_slice(slice, device.clone())),
-        Err(error) => log::debug!("{shapes:?} in three calls instead of one: {error}"),
+    if cudnn::first_that_works(&fused, reserve, in_one_call)? {
+        return Ok(CudaStorage::wrap_cuda_slice(slice, device.clone()));
     }
     // One after the other, which every convolution can have.
-    cudnn::first_that_works(&all, reserve, |one, scratch| {
+    cudnn::must_work(&all, reserve, |one, scratch| {
         window.follow(one, conv.precision)?;
         // SAFETY: as above.
         unsafe {
@@ -407,7 +406,7 @@ fn input_gradient_of<T: Value>(
         };
         Ok(candidates!(sys::cudnnConvolutionBwdDataAlgoPerf_t, ask))
     })?;
-    cudnn::first_that_works(&all, reserve, |one, scratch| {
+    cudnn::must_work(&all, reserve, |one, scratch| {
         window.follow(one, conv.precision)?;
         // SAFETY: every array holds what its descriptor says; all work is in order on the stream of the device.
         unsafe {
@@ -465,7 +464,7 @@ fn weight_gradient_of<T: Value>(
         };
         Ok(candidates!(sys::cudnnConvolutionBwdFilterAlgoPerf_t, ask))
     })?;
-    cudnn::first_that_works(&all, reserve, |one, scratch| {
+    cudnn::must_work(&all, reserve, |one, scratch| {
         window.follow(one, conv.precision)?;
         // SAFETY: every array holds what its descriptor says; all work is in order on the stream of the device.
         unsafe {

@@ -252,25 +252,49 @@ fn in_order<A>(candidates: Vec<Candidate<A>>) -> Vec<Candidate<A>> {
     modest
 }
 
-/// Runs the first candidate that finds memory and is not refused. `reserve` makes a workspace of so many bytes.
+/// Runs the first candidate that finds memory and is not refused; false where all are refused. `reserve` makes a workspace of so
+/// many bytes.
+///
+/// # Errors
+/// A failure that is no refusal; no memory for the workspace of any that might not be refused.
 pub(super) fn first_that_works<A, S>(
     candidates: &[Candidate<A>],
     reserve: impl Fn(usize) -> Result<S>,
     run: impl Fn(&Candidate<A>, &S) -> std::result::Result<(), CudnnError>,
-) -> Result<()> {
-    let mut refused = CudnnError(sys::cudnnStatus_t::CUDNN_STATUS_NOT_SUPPORTED);
+) -> Result<bool> {
     let mut without_memory = None;
     for one in candidates {
         match reserve(one.memory) {
             Ok(scratch) => match run(one, &scratch) {
-                Ok(()) => return Ok(()),
-                Err(error) => refused = error,
+                Ok(()) => return Ok(true),
+                Err(error) if is_refusal(error) => {}
+                Err(error) => return Err(error.into()),
             },
             Err(error) => without_memory = Some(error),
         }
     }
-    // With a smaller batch there may be memory, which a refusal would not tell.
-    Err(without_memory.unwrap_or_else(|| refused.into()))
+    // With a smaller batch there may be memory.
+    without_memory.map_or(Ok(false), Err)
+}
+
+/// Of cuDNN 9: 2000 to 2999 are bad parameters, 3000 to 3999 what is not supported.
+fn is_refusal(error: CudnnError) -> bool {
+    (2000..4000).contains(&(error.0 as u32))
+}
+
+/// As `first_that_works`, where there is no other way.
+///
+/// # Errors
+/// As there; all candidates refused.
+pub(super) fn must_work<A, S>(
+    candidates: &[Candidate<A>],
+    reserve: impl Fn(usize) -> Result<S>,
+    run: impl Fn(&Candidate<A>, &S) -> std::result::Result<(), CudnnError>,
+) -> Result<()> {
+    if first_that_works(candidates, reserve, run)? {
+        return Ok(());
+    }
+    Err(CudnnError(sys::cudnnStatus_t::CUDNN_STATUS_NOT_SUPPORTED).into())
 }
 
 /// The heuristics' answers, best first: `ask` fills an array of the given length and tells how many it filled.

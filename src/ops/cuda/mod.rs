@@ -182,6 +182,13 @@ pub(crate) fn keep_memory(device: &CudaDevice) -> Result<()> {
     set(device, Pool::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, u64::MAX)
 }
 
+/// Gives what was kept and is not in use back to the system. Waits for the work before it.
+pub(crate) fn give_memory_back(device: &CudaDevice) -> Result<()> {
+    device.cuda_stream().synchronize().w()?;
+    // SAFETY: as in `set`.
+    unsafe { result::mem_pool::trim_to(pool(device)?, 0).w() }
+}
+
 /// Lets `most_memory` begin anew.
 pub(crate) fn forget_most_memory(device: &CudaDevice) -> Result<()> {
     set(device, Pool::CU_MEMPOOL_ATTR_USED_MEM_HIGH, 0)

@@ -49,6 +49,7 @@ impl<'w> Session<'w> {
             val,
             start,
             notes,
+            ..
         } = setup;
         let order = Order {
             seed: config.seed,
@@ -204,9 +205,6 @@ impl<'w> Session<'w> {
         record.skipped_count = session.progress.skipped_count;
         record.last_checkpoint = resumed.map(|path| session.folder.relative(&path));
         session.told.state(RunState::Starting)?;
-        if session.has_moved {
-            session.save()?;
-        }
         log.info("    Done!\n");
         Ok(session)
     }

@@ -42,14 +42,10 @@ pub(super) fn run(
     report: &mut (dyn FnMut(TrainEvent<'_>) + Send),
 ) -> Result<Trained, JobError> {
     let asked = device::asked(&request.device, &setup.config, world.size());
-    let device = device::choose_for(&asked, world.local_rank())?;
+    let device = device::choose_for(&asked, world.local_rank(), world.size())?;
     let rank = (!world.leads()).then(|| world.rank());
     let log_path = log::path(&folder.path, rank);
     let mut log = RunLog::new(Some(&log_path), report)?;
-    let wants_card = matches!(&*asked, "" | "auto") && candle_core::utils::cuda_is_available();
-    if wants_card && device.is_cpu() {
-        log.warn("no CUDA device answers: training on the CPU");
-    }
     if let Some(note) = world.use_cards(&device, stop)? {
         log.warn(&note);
     }
@@ -71,6 +67,11 @@ pub(super) fn run(
         write_whole(file, |out| out.write_all(line.as_bytes()))?;
     }
     session.share_weights(stop)?;
+    // Only when every rank has read what it goes on from.
+    if session.has_moved && world.largest(0, stop)? == 0 {
+        session.save()?;
+        session.told.state(RunState::Starting)?;
+    }
     if was_there {
         let best = session.folder.path.join("best_ckpt");
         log.warn(&format!("Directory already exists: {}", best.display()));
@@ -101,8 +102,13 @@ pub(super) fn trial(
     let (world, began) = (World::alone(), Instant::now());
     let mut session = Session::begin(&world, setup, request, folder, device, &mut log)?;
     let end = STEPS.min(session.steps * session.config.epoch_size);
-    let mut feed = Feed::start(Arc::clone(&session.source), 0, end)
-        .map_err(|source| TrainJobError::Thread { source })?;
+    let mut feed = Feed::start(
+        Arc::clone(&session.source),
+        0,
+        end,
+        !session.device.is_cpu(),
+    )
+    .map_err(|source| TrainJobError::Thread { source })?;
     let mut seconds = Vec::new();
     while seconds.len() < end && (seconds.len() < 2 || began.elapsed() < PATIENCE) {
         if stop.load(Ordering::Relaxed) {
@@ -181,7 +187,7 @@ impl Session<'_> {
             ));
             return Ok(Ended::Finished);
         }
-        let mut feed = Feed::start(Arc::clone(&self.source), done, end)
+        let mut feed = Feed::start(Arc::clone(&self.source), done, end, !self.device.is_cpu())
             .map_err(|source| TrainJobError::Thread { source })?;
         loop {
             if self.progress.step >= self.steps {

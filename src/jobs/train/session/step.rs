@@ -160,7 +160,9 @@ impl Session<'_> {
         log: &mut RunLog<'_>,
     ) -> Result<LossValues, JobError> {
         let detector = self.detector.clone();
-        if self.device.is_cpu() || samples.len() < 2 {
+        // Statistics of a batch that was given up would stay in the norms that learn; ranks would halve differently.
+        let is_whole = !self.config.backbone.norm_eval || self.world.size() > 1;
+        if self.device.is_cpu() || samples.len() < 2 || is_whole {
             let Some((values, scaled)) = self.forward(samples, &detector)? else {
                 return Ok(LossValues::default());
             };
