@@ -298,6 +298,30 @@ fn refusals_say_what_and_where_and_exit_1() {
     assert!(!output.exists());
 }
 
+/// More images than wait for the network: those that decode must not wait for one that has given up.
+#[test]
+fn a_network_that_breaks_ends_the_run() {
+    let home = tempfile::tempdir().unwrap();
+    let photos = photos(home.path(), 12);
+    let mut command = infer(&photos, &home.path().join("out.json"));
+    // Every value of the input becomes infinite.
+    command.args(["--set", "img_std=[1e-38, 1e-38, 1e-38]"]);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if began.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+            panic!("it did not end");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let done = child.wait_with_output().unwrap();
+    let said = text(&done.stderr);
+    assert_eq!(done.status.code(), Some(1), "{said}");
+    assert!(said.contains("NaN"), "{said}");
+}
+
 /// A file-size limit stands for a full disk: the write fails, the partial file and an older result stay.
 #[cfg(target_os = "linux")]
 #[test]

@@ -211,6 +211,7 @@ int cuMemPoolSetAttribute(void* pool, int attribute, void* value) {
     }
     return (attribute == RELEASE_THRESHOLD || attribute == USED_MEM_HIGH) && value ? OK : INVALID_VALUE;
 }
+int cuMemPoolTrimTo(void*, std::size_t) { return OK; } // nothing is kept
 int cuMemPoolGetAttribute(void* pool, int attribute, void* value) {
     const std::lock_guard<std::mutex> guard(memory_lock);
     *static_cast<std::uint64_t*>(value) = most_in_use[card_of(pool)];
