@@ -728,6 +728,28 @@ fn a_started_run_shows_and_is_found_again() {
 
 #[cfg(unix)]
 #[test]
+fn how_a_process_died_is_told() {
+    let home = Home::new();
+    let folder = run(&home.runs(), "a", json!({"state": "running"}), 5);
+    let mut window = home.window(egui::Theme::Light, SIZE);
+    until(&mut window, "the run", |window| steps(window, "a") == 5);
+    assert!(said(&window, "Its process is gone"));
+    // It takes the run over, says something and is killed, as by a system without memory.
+    home.trainer(
+        "for word in \"$@\"; do last=$word; done; echo \"$3\" > \"$last\"; echo taking over >&2; sleep 1; kill -9 $$",
+    );
+    click(&mut window, "Resume");
+    until(&mut window, "the end", |window| {
+        said(window, "killed, by the system if that had no memory left")
+    });
+    assert!(said(&window, "Its last word: taking over"));
+    assert_eq!(condition(&window, "a"), Some(Condition::Interrupted));
+    shot(&mut window, "train-killed");
+    assert!(folder.is_dir());
+}
+
+#[cfg(unix)]
+#[test]
 fn a_start_that_fails_says_why() {
     let home = Home::new();
     let path = home.path().join("report.json");

@@ -329,7 +329,8 @@ fn decode_all(shared: &Shared, model: &LoadedModel, capacity: usize) {
             Err(format!("{file}: the program broke on this file"))
         });
         let ready = ready.map_err(|error| (task.index, error));
-        for (index, error) in shared.lock().ready.finish(place, ready) {
+        let failures = shared.lock().ready.finish(place, ready);
+        for (index, error) in failures {
             shared.fail(index, error);
         }
         shared.changed.notify_all();
