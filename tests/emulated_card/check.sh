@@ -35,8 +35,8 @@ train() {
     EMULATED_CARD_MIB=$1 "$program" train -q --config tiny --device cuda:0 --set precision=f32 --set run_eval=0 --set backbone.norm_eval=1 \
         --set batch_size=4 --set img_width=256 --set img_height=256 --set "lr_steps=[]" "${@:2}"
 }
-run=$(train 200 --train-data "$work/set" --out "$work/runs" --set epoch_size=6)
+run=$(train 110 --train-data "$work/set" --out "$work/runs" --set epoch_size=6)
 grep -h "images at a time" "$run"/logs/*
-EMULATED_CARD_MIB=200 "$program" train -q --resume "$run" --device cuda:0 --set epoch_size=7 > /dev/null
+EMULATED_CARD_MIB=110 "$program" train -q --resume "$run" --device cuda:0 --set epoch_size=7 > /dev/null
 test "$(grep -c '"kind":"step"' "$run/metrics.jsonl")" -eq 14
 echo "all well"
