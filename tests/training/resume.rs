@@ -381,7 +381,7 @@ fn the_preflight_knows_its_optimiser_its_classes_and_when_to_stop() {
     assert!(report.proposals.iter().all(|it| it.key != "lr"));
     // Images that need more memory than any machine has: a warning, for it is an estimate.
     let mut request = home.request();
-    let huge = ["img_width=200000", "img_height=200000"];
+    let huge = ["img_width=65536", "img_height=65536", "batch_size=8"];
     request.set.extend(huge.map(String::from));
     let report = look(&request, false, false).unwrap();
     let memory = report.findings.iter().find(|it| it.place == "memory");
