@@ -1,7 +1,7 @@
 //! CUDA: memory and launches for `kernels`, convolutions by cuDNN.
 //!
 //! All work of a device goes through the one stream of candle's device, in order: memory that is given back is free for
-//! what comes later on that stream, and nothing here waits but `download`.
+//! what comes later on that stream, and nothing here waits but `download` and `give_memory_back`.
 
 #![allow(
     unsafe_code,
